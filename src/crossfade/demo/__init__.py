@@ -1,0 +1,1 @@
+"""The example service, its versions, and the load that proves the story."""

@@ -1,0 +1,1 @@
+"""Finds the programs crossfade drives: what the user names, else installed, else the wheel."""

@@ -1,0 +1,1 @@
+"""What is proven, waived and unknown: readiness."""

@@ -1,0 +1,1 @@
+"""The durable record in PostgreSQL, the lease, and the local spool before it."""

@@ -1,0 +1,1 @@
+"""The statistics: streams of events in, verdicts out. Pure."""

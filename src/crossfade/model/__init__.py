@@ -1,0 +1,1 @@
+"""Pure values, rules and ports. Imports the standard library and itself, nothing else."""

@@ -1,0 +1,1 @@
+"""The planner: requirement + change + versions -> path. Pure."""

@@ -1,0 +1,1 @@
+"""Where measurements of customer impact come from: one module a source."""

@@ -78,6 +78,8 @@ class InFlight:
     key: str
     slot: Slot
     age_ms: int
+    method: str = ""
+    path: str = ""  # without the query; empty where the proxy cannot tell
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,9 @@ class Proxy(Protocol):
     def set_members(self, slot: Slot, addresses: Sequence[Address]) -> None:
         """Make exactly these instances the members of the slot; requests in flight finish."""
 
+    def set_mark(self, mark: str) -> None:
+        """Stamp every record from here on with where the release stands."""
+
     def observe(self) -> ProxyFacts:
         """Read what is in force. Raises CrossfadeError `proxy-unreachable`."""
 
@@ -233,7 +236,6 @@ class RowKind(StrEnum):
     VERDICT = "verdict"
     REQUEST = "request"  # a person asked for something
     NOTE = "note"
-    ENDED = "ended"
 
 
 @dataclass(frozen=True)
@@ -259,6 +261,12 @@ class Journal(Protocol):
         self, release: str, kind: RowKind, state: Mapping[str, object], data: Mapping[str, object]
     ) -> Row:
         """Write a row to the spool only; only the fader to the old slot may follow it. Copied up later."""
+
+    def copy_up(self) -> None:
+        """Bring the database up to the spool. Raises `journal-unreachable`."""
+
+    def settled(self) -> bool:
+        """Whether the database has every row of the spool. Does not ask the database."""
 
     def rows(self, release: str | None = None) -> Sequence[Row]:
         """Rows in order, from the spool (which holds at least all that the database holds)."""

@@ -139,4 +139,12 @@ CATALOGUE: dict[str, Kind] = _rows(
         "its last lines ({log}):\n{tail}",
         "crossfade doctor",
     ),
+    # -- the demo -----------------------------------------------------------------------------------
+    Kind(
+        "load-ended-early",
+        Exit.UNREACHABLE,
+        "the load generator ended by itself with exit code {code}",
+        "its last lines ({log}):\n{tail}",
+        "crossfade doctor",
+    ),
 )

@@ -1,0 +1,145 @@
+"""What the customers of the load do: who asks for what next, and whether an answer is the right one.
+
+Half of the arrivals belong to customers who sign in once and keep their cookie, half to guests. The
+mix: 55 % the catalogue, 15 % a product, 20 % an order, 10 % one of the orders acknowledged before.
+Pure but for the random numbers it is given.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .ledger import Acknowledged
+from .service.seed import ACCOUNTS, PRODUCTS, account
+
+REMEMBERED = 500  # own orders that are asked for again, the newest
+
+
+class Reply(Protocol):
+    """What is known of an answer."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def error(self) -> str: ...
+    @property
+    def body(self) -> Any: ...
+    @property
+    def session(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def slot(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request to send."""
+
+    method: str
+    path: str
+    endpoint: str
+    user: str = ""
+    cookie: str = ""
+    key: str = ""
+    body: dict[str, Any] | None = None
+    long: bool = False
+    expected_total_cents: int | None = None
+
+
+class Shoppers:
+    """The customers of one run. `run` is a text that no other run has."""
+
+    def __init__(self, run: str, users: int, rng: random.Random) -> None:
+        self.run = run
+        self._users = users
+        self._rng = rng
+        self._cookie: dict[int, str] = {}
+        self._user_id: dict[int, int] = {}
+        self._signing_in: set[int] = set()
+        self._orders: dict[bool, deque[tuple[str, str, str, int]]] = {
+            True: deque(maxlen=REMEMBERED),
+            False: deque(maxlen=REMEMBERED),
+        }
+        self._ordered = 0
+
+    def next_ask(self) -> Ask:
+        """What the next arrival wants."""
+        guest = self._rng.random() < 0.5
+        number = self._rng.randrange(self._users) if self._users else 0
+        if guest or not self._users:
+            return self._shop(f"guest{number}", "")
+        if number not in self._cookie:
+            if number not in self._signing_in:
+                self._signing_in.add(number)
+                return self._login(number)
+            return self._shop(f"guest{number}", "")
+        return self._shop(f"user{number}", self._cookie[number])
+
+    def long_ask(self, seconds: float) -> Ask:
+        """The report that takes its time."""
+        return Ask("GET", f"/reports/daily?seconds={seconds:g}", "GET /reports/daily", "manager", long=True)
+
+    def _login(self, number: int) -> Ask:
+        email, password = account(number % ACCOUNTS)
+        body = {"email": email, "password": password}
+        return Ask("POST", "/login", "POST /login", f"user{number}", body=body)
+
+    def _shop(self, user: str, cookie: str) -> Ask:
+        choice = self._rng.random()
+        known = self._orders[bool(cookie)]
+        if choice < 0.55:
+            return Ask("GET", "/products", "GET /products", user, cookie)
+        if choice < 0.75:
+            self._ordered += 1
+            reference = f"{self.run}/{self._ordered}"
+            picked = self._rng.sample(range(1, PRODUCTS + 1), self._rng.randint(1, 3))
+            lines = [{"product_id": product, "quantity": self._rng.randint(1, 3)} for product in picked]
+            body = {"reference": reference, "lines": lines}
+            return Ask("POST", "/orders", "POST /orders", user, cookie, f"key-{self.run}-{self._ordered}", body)
+        if choice < 0.85 and known:
+            owner, owners_cookie, order_id, total = self._rng.choice(known)
+            path = f"/orders/{order_id}"
+            return Ask("GET", path, "GET /orders/{id}", owner, owners_cookie, expected_total_cents=total)
+        path = f"/products/{self._rng.randint(1, PRODUCTS)}"
+        return Ask("GET", path, "GET /products/{id}", user, cookie)
+
+    def judge(self, ask: Ask, answer: Reply) -> str:
+        """What is wrong with a complete answer; takes what it teaches (a session) as well."""
+        if ask.endpoint == "POST /login":
+            number = int(ask.user.removeprefix("user"))
+            if not answer.session:
+                return "signed in without a session"
+            self._cookie[number] = f"shop_session={answer.session}"
+            self._user_id[number] = int(answer.body["user_id"])
+        if ask.long and not str(answer.body).endswith("end\n"):
+            return "the report has no end"
+        if ask.expected_total_cents is not None and answer.body.get("total_cents") != ask.expected_total_cents:
+            return "another total than acknowledged"
+        return ""
+
+    def ended(self, ask: Ask) -> None:
+        """The request is over, well or not; who could not sign in tries again later."""
+        if ask.endpoint == "POST /login":
+            self._signing_in.discard(int(ask.user.removeprefix("user")))
+
+    def acknowledged(self, ask: Ask, answer: Reply, sent_at: float) -> Acknowledged:
+        """The order the service said it had taken, remembered to be asked for again."""
+        assert ask.body is not None
+        order_id, total = str(answer.body["id"]), int(answer.body["total_cents"])
+        self._orders[bool(ask.cookie)].append((ask.user, ask.cookie, order_id, total))
+        number = int(ask.user.removeprefix("user")) if ask.cookie else -1
+        return Acknowledged(
+            key=ask.key,
+            order_id=order_id,
+            user_id=self._user_id.get(number),
+            reference=ask.body["reference"],
+            total_cents=total,
+            lines=tuple((line["product_id"], line["quantity"]) for line in ask.body["lines"]),
+            sent_at=sent_at,
+            version=answer.version,
+            slot=answer.slot,
+        )

@@ -258,7 +258,7 @@ CATALOGUE: dict[str, Kind] = _rows(
         Exit.UNREACHABLE,
         "the spool {file} cannot be written",
         "the system said: {reason}",
-        "free space or mend the permissions of the state directory; traffic can go back meanwhile: crossfade rollback",
+        "free space or mend its permissions; traffic can go back meanwhile: crossfade rollback",
     ),
     Kind(
         "spool-busy",

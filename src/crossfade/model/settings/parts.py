@@ -63,6 +63,10 @@ class Process:
         maximum=86400,
     )
 
+    def __post_init__(self) -> None:
+        if not self.role and self.name in ROLES:
+            object.__setattr__(self, "role", self.name)
+
     @property
     def takes_port(self) -> bool:
         """Whether each instance is given a port to listen on."""
@@ -313,7 +317,7 @@ class Signals:
     margin_ratio: float = setting(
         "How much more often than the old version the new one may fail, or be slow, where the old one is beyond"
         " its limit already.",
-        default=0.005,
+        default=0.001,
         minimum=0,
         maximum=0.5,
     )

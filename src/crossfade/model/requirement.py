@@ -89,20 +89,20 @@ class Reader:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """The whole file."""
 
     service: Service = setting("What is released.")
-    processes: Mapping[str, Process] = setting("Processes by name.", key="process", example=("web",))
-    databases: Mapping[str, Database] = setting(
-        "Databases by name; one is supported.", key="database", example=("main",)
-    )
     requirement: Requirement = setting("The promise.", default=Requirement())
     endpoints: tuple[Endpoint, ...] = setting("Endpoints with their limits.", key="endpoint", default=())
     workflows: tuple[Workflow, ...] = setting("Business workflows.", key="workflow", default=())
     queues: tuple[Queue, ...] = setting("Queues.", key="queue", default=())
+    processes: Mapping[str, Process] = setting("Processes by name.", key="process", example=("web",))
     dependencies: tuple[Dependency, ...] = setting("What the service needs to work.", key="dependency", default=())
+    databases: Mapping[str, Database] = setting(
+        "Databases by name; one is supported.", key="database", example=("main",)
+    )
     versions: Versions = setting("Where versions come from.", default=Versions())
     runtime: Runtime = setting("Where processes run.", default=Runtime())
     traffic: Traffic = setting("The fader.", default=Traffic())

@@ -36,7 +36,7 @@ Rules = Mapping[type, Callable[[Any], Iterable[Finding]]]
 
 
 class Reader:
-    """Reads one document. `rules` are asked of each table that could be read; `home` gives the tables a key is in."""
+    """Reads one document. `rules` are asked of each table read; `home` gives the tables a key is in."""
 
     def __init__(self, home: Mapping[str, tuple[str, ...]], rules: Rules) -> None:
         self.problems: list[Problem] = []
@@ -191,9 +191,9 @@ def _outside(key: Key, raw: float) -> str:
     if not math.isfinite(raw):
         return f"is {raw}; a finite number is needed"
     if about.minimum is not None and raw < about.minimum:
-        return f"is {raw:.12g}{unit}; at least {about.minimum:.12g} is needed"
+        return f"is {raw:.12g}{unit}; at least {toml_value(about.minimum)} is needed"
     if about.maximum is not None and raw > about.maximum:
-        return f"is {raw:.12g}{unit}; at most {about.maximum:.12g} is allowed"
+        return f"is {raw:.12g}{unit}; at most {toml_value(about.maximum)} is allowed"
     return ""
 
 

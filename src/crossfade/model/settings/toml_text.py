@@ -16,7 +16,7 @@ def toml_value(value: Any) -> str:
     if isinstance(value, str):
         return _quote(value)
     if isinstance(value, float):
-        return f"{value:.12g}" if "e" not in f"{value:.12g}" else f"{value:.12f}".rstrip("0")
+        return f"{value:.12f}".rstrip("0").rstrip(".")  # bounds and examples; none needs more places
     if isinstance(value, list | tuple):
         return "[" + ", ".join(toml_value(item) for item in value) + "]"
     if isinstance(value, Mapping):

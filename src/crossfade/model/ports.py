@@ -91,7 +91,7 @@ class ProxyFacts:
     members: Mapping[Slot, Sequence[Member]]
     in_flight: Sequence[InFlight]
     requests_total: int  # requests that ended since the proxy started; completeness of records is held to it
-    started_at: str  # changes when the proxy was restarted
+    started_at: str  # changes when the proxy was restarted; "<pid>@<when>" where it is a process of ours
 
 
 class Proxy(Protocol):
@@ -208,6 +208,12 @@ class RecordSource(Protocol):
 
     def take(self) -> Sequence[Record]:
         """Records that came since the last call, oldest first."""
+
+    def seen(self) -> int:
+        """How many records came; read before the proxy is observed, and handed to `observed_total`."""
+
+    def observed_total(self, total: int, started_at: str, seen: int) -> None:
+        """What the proxy itself has counted; completeness is held to it."""
 
     def health(self) -> SourceHealth:
         """Whether the stream is complete enough to be judged."""

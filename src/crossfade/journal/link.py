@@ -123,10 +123,9 @@ class Link:
         connection.left_s = lambda: deadline_s - self._clock.monotonic_s()
 
     def _open(self) -> BoundedConnection:
-        try:
-            given = conninfo_to_dict(self._admin_url)
-        except psycopg.Error:  # its text may quote the password
-            raise psycopg.OperationalError("admin_url is not a PostgreSQL address") from None
+        given = _parse(self._admin_url)
+        if given is None:
+            raise psycopg.OperationalError("admin_url is not a PostgreSQL address")
         return BoundedConnection.connect(
             self._admin_url,
             autocommit=True,
@@ -138,12 +137,25 @@ class Link:
         )
 
     def _address(self) -> str:
-        try:
-            given = conninfo_to_dict(self._admin_url)
-        except psycopg.Error:
+        given = _parse(self._admin_url)
+        if given is None:
             return "admin_url"
         host = given.get("host") or given.get("hostaddr") or "local socket"
         return f"{given.get('dbname') or given.get('user') or 'default'} at {host}:{given.get('port') or 5432}"
+
+
+def _parse(admin_url: str) -> dict[str, Any] | None:
+    """The parts of the address; None where a part of a password may stand in the place of another part.
+
+    A password with an unquoted slash or @ is read as port and database name, which errors would then quote.
+    """
+    try:
+        given = conninfo_to_dict(admin_url)
+    except psycopg.Error:
+        return None
+    ports = str(given.get("port") or 5432).split(",")
+    misread = "@" in f"{given.get('dbname') or ''}{given.get('host') or ''}"
+    return None if misread or not all(port.isdigit() for port in ports) else dict(given)
 
 
 def _reason(exc: psycopg.Error) -> str:

@@ -80,7 +80,7 @@ class PostgresJournal:
                 led, stored = self._put(connection, epoch, [Entry(row, local=False, truth=Truth.TRUE)])
             self._require_stored(epoch, led, stored, [row.seq])
             with self._guard(epoch):
-                if not self._spool.mark_copied([row.seq]):
+                if not self._spool.confirm(row.seq):
                     last = self._spool.last
                     raise fail(
                         "journal-overtaken",

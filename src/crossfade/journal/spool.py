@@ -98,13 +98,19 @@ class Spool:
             self._write(row_record(row, local=local))
         return row
 
-    def mark_copied(self, seqs: Sequence[int]) -> bool:
-        """Note that the database holds these rows; False where one of them is void."""
+    def confirm(self, seq: int) -> bool:
+        """Decide that the last row is true, as the database holds it; False where another row overtook it."""
         with self._writing():
-            if seqs:
-                self._write(copied_record(seqs))
-            entries = [self._history.entries.get(seq) for seq in seqs]
-            return all(entry is not None and entry.truth is Truth.TRUE for entry in entries)
+            entry = self._history.entries.get(seq)
+            if entry is None or entry.truth is not Truth.UNDECIDED:
+                return False  # and not marked copied: the database does not know yet that it is void
+            self._write(copied_record([seq]))
+            return True
+
+    def mark_copied(self, seqs: Sequence[int]) -> None:
+        """Note that the database holds these decided rows, void ones as void."""
+        with self._writing():
+            self._write(copied_record(seqs))
 
     def void_undecided(self) -> None:
         """Decide that a row whose append never returned has not happened."""

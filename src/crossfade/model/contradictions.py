@@ -18,7 +18,6 @@ from crossfade.model.requirement import Config, Endpoint
 from crossfade.model.settings.problem import KeyPath
 
 BUDGET_DAYS = 30
-_ADVANCE_ERROR = 0.05  # the loosest confidence at which "fewer than the limit fail" may be called shown
 
 
 @dataclass(frozen=True)
@@ -103,8 +102,8 @@ def _overlap(config: Config) -> Iterator[Contradiction]:
             f"promises traffic back within {_s(back_s)}, but with versions_overlap_max = 1 the new version is"
             " stopped"
             f" before the old one starts: drain_s {_s(drain_s)} + start_timeout_s {_s(start_s)} ="
-            f" {_s(drain_s + start_s)};"
-            " write versions_overlap_max = 2",
+            f" {_s(drain_s + start_s)}; write"
+            " versions_overlap_max = 2",
             key,
             _DRAIN,
         )
@@ -114,14 +113,6 @@ def _warmth(config: Config) -> Iterator[Contradiction]:
     """The old version must still be there when trouble at share 100 can first be seen."""
     key: KeyPath = ("requirement", "keep_warm_s")
     warm_s, step_s = config.requirement.keep_warm_s, config.traffic.step_min_s
-    if warm_s < step_s:
-        yield _at(
-            key,
-            f"is {_s(warm_s)}, but each share is watched for step_min_s {_s(step_s)}: at share 100 % the old"
-            " version would"
-            f" be stopped {_s(step_s - warm_s)} too early; write {step_s:g} or more",
-            ("traffic", "step_min_s"),
-        )
     for number, endpoint in enumerate(config.endpoints):
         if endpoint.hang_ms / 1000 > max(warm_s, step_s):
             yield _at(
@@ -130,6 +121,7 @@ def _warmth(config: Config) -> Iterator[Contradiction]:
                 f" {_s(endpoint.hang_ms / 1000)}, when the old version is gone; write {endpoint.hang_ms / 1000:g}"
                 " or more",
                 ("endpoint", number, "hang_ms"),
+                ("traffic", "step_min_s"),
             )
 
 
@@ -253,7 +245,7 @@ def _shares(config: Config) -> Iterator[Contradiction]:
 
 def _evidence(config: Config) -> Iterator[Contradiction]:
     """Whether the first share can bring enough requests for a verdict in the time it has."""
-    if config.traffic.at_cap == "advance":
+    if config.traffic.at_cap == "advance" or config.traffic.shares[0] >= 100:
         return
     for number, endpoint in enumerate(config.endpoints):
         if endpoint.critical and endpoint.requests_per_s > 0:
@@ -265,9 +257,9 @@ def _evidence_for(config: Config, number: int, endpoint: Endpoint) -> Iterator[C
     share = traffic.shares[0] / 100
     events = endpoint.requests_per_s * share * traffic.step_cap_s
     limit = min(max(endpoint.error_ratio_max, config.signals.margin_ratio), 0.999999)
-    to_advance = math.ceil(math.log(_ADVANCE_ERROR) / math.log1p(-limit))
+    to_advance = math.ceil(math.log(alpha) / math.log1p(-limit))
     # A failing request on the new lane is worth at most log(1/share) against "both fail alike".
-    to_blame = math.ceil(math.log(1 / alpha) / math.log(1 / share)) if share < 1 else 0
+    to_blame = math.ceil(math.log(1 / alpha) / math.log(1 / share))
     arithmetic = (
         f'is {_s(traffic.step_cap_s)}: the first share brings "{endpoint.name}" {endpoint.requests_per_s:g}/s x'
         f" {_percent(share)} x {_s(traffic.step_cap_s)} = {events:.6g} requests"
@@ -291,11 +283,10 @@ def _evidence_for(config: Config, number: int, endpoint: Endpoint) -> Iterator[C
     elif events < to_advance:
         yield _at(
             ("traffic", "step_cap_s"),
-            f"{arithmetic}, but to show that fewer than {_percent(limit)} fail takes {to_advance} without a"
-            " failure, so"
-            f" every release would {_at_cap(traffic.at_cap)} there; write {math.ceil(to_advance / per_s)} or more,"
-            " or begin"
-            " with a larger share",
+            f"{arithmetic}, but to show that fewer than {_percent(limit)} fail takes at least {to_advance}"
+            f" without a failure, so every release would {_at_cap(traffic.at_cap)} there; write"
+            f" {math.ceil(to_advance / per_s)} or more,"
+            " or begin with a larger share",
             *keys,
         )
 

@@ -124,6 +124,27 @@ CATALOGUE: dict[str, Kind] = _rows(
         "",
         "edit it, then: crossfade check",
     ),
+    Kind(
+        "config-not-found",
+        Exit.CONFIG,
+        "there is no file {file}",
+        "",
+        "name another one with --config, or: crossfade init",
+    ),
+    Kind(
+        "config-unreadable",
+        Exit.CONFIG,
+        "{file} cannot be read",
+        "reason: {reason}",
+        "mend it, then: crossfade check",
+    ),
+    Kind(
+        "config-not-writable",
+        Exit.CONFIG,
+        "{file} cannot be written",
+        "reason: {reason}",
+        "mend it, then: crossfade init",
+    ),
     # -- traffic ------------------------------------------------------------------------------------
     Kind(
         "proxy-unreachable",
@@ -193,8 +214,8 @@ CATALOGUE: dict[str, Kind] = _rows(
     Kind(
         "journal-unreachable",
         Exit.UNREACHABLE,
-        "the journal's database did not {purpose}; nothing was done that would need it",
-        "database: {address}\nit said:  {reason}",
+        "the journal's database cannot be used; nothing was done that would need it",
+        "database: {database}\ncause:    {detail}",
         "traffic can go back without the database: crossfade rollback; to find the cause: crossfade doctor",
     ),
     Kind(
@@ -394,7 +415,7 @@ CATALOGUE: dict[str, Kind] = _rows(
         Exit.UNREACHABLE,
         "the deploy command printed no list of instances: {command}",
         "problem: {problem}\nits last lines:\n{tail}",
-        'print a JSON list of objects with "slot", "version", "digest", "name", "role", "host", "port", "state", "pid"',
+        "print a JSON list of objects with slot, version, digest, name, role, host, port, state, pid",
     ),
     Kind(
         "version-unknown",
@@ -437,5 +458,77 @@ CATALOGUE: dict[str, Kind] = _rows(
         "the image of version {name} could not be inspected",
         "command: {command}\nreason:  {reason}",
         "pull the image, or mend the inspect command in crossfade.toml",
+    ),
+    # -- releases -----------------------------------------------------------------------------------
+    Kind(
+        "release-in-progress",
+        Exit.HELD_BY_OTHER,
+        "release {release} ({old} -> {new}) is under way",
+        "it is {phase}",
+        "crossfade status, then wait, crossfade rollback or crossfade abandon",
+    ),
+    Kind(
+        "release-changes-nothing",
+        Exit.USAGE,
+        "{version} serves already",
+        "digest: {digest}",
+        "name another version: crossfade release VERSION",
+    ),
+    Kind(
+        "plan-changed",
+        Exit.NOT_MET,
+        "the plan for {version} is not the one that was shown",
+        "shown: {shown}\nfound: {found}",
+        "crossfade plan {version}, look at it, then release again",
+    ),
+    Kind(
+        "nothing-to-ask",
+        Exit.USAGE,
+        "there is nothing to {what}: {why}",
+        "service: {service}",
+        "crossfade status",
+    ),
+    Kind(
+        "ask-refused",
+        Exit.NOT_MET,
+        "{what} was refused",
+        "{reply}",
+        "crossfade status",
+    ),
+    Kind(
+        "ask-unanswered",
+        Exit.UNREACHABLE,
+        "nobody answered {what} within {waited_s} s; it stays asked",
+        "the controller: {controller}",
+        "crossfade doctor",
+    ),
+    Kind(
+        "no-web-process",
+        Exit.CONFIG,
+        "no process of {service} has the role web and takes a port",
+        "processes: {processes}",
+        "give one process role = \"web\" and {{port}} in its command",
+    ),
+    # -- the ready check ----------------------------------------------------------------------------
+    Kind(
+        "ready-check-blind",
+        Exit.NOT_MET,
+        "the ready check {check} of {version} does not see \"{dependency}\"",
+        "it stayed green for {within_s} s after \"{dependency}\" was cut",
+        "let {check} ask \"{dependency}\" and answer 503 where that fails, or declare it not critical",
+    ),
+    Kind(
+        "ready-check-red",
+        Exit.NOT_MET,
+        "the ready check {check} of {version} was not green {when}",
+        "its answer after {within_s} s: {answer}\nits output: {log} in the state directory",
+        "start that version by hand and ask {check}",
+    ),
+    Kind(
+        "dependency-unreadable",
+        Exit.CONFIG,
+        "the dependency \"{dependency}\" cannot be cut: {variable} holds no address",
+        "wanted: {wanted} in the environment of the web process",
+        "name the variable that holds its URL: [[dependency]] env = ...",
     ),
 )

@@ -51,7 +51,7 @@ def _placeholders(config: Config) -> Iterator[Finding]:
         for tail, text in places:
             for name in placeholders(text):
                 if name not in known:
-                    near = did_you_mean(name, known) or "; a brace that is meant as such is written twice"
+                    near = did_you_mean(name, known) or f"; known are {', '.join(known)}"
                     yield ("process", process.name, *tail), f"has {{{name}}}, which nothing fills in{near}"
 
 

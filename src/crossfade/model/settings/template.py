@@ -1,28 +1,18 @@
-"""Placeholders in commands, environments and URLs: `{port}`, `{database.main}`; `{{` is a brace.
+"""Placeholders in commands, environments and URLs: `{port}`, `{database.main}`.
 
-Rule: only a name in braces is a placeholder, so JSON and shell text pass through untouched.
+Rule: only a lower-case name in braces is a placeholder, so JSON and shell text pass untouched. Filling them in
+is the runtime's business; here they are only recognised, so that a misspelt one is found before a release.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
-_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([a-z_][a-z0-9_.-]*)\}")
+_PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_.-]*)\}")
 
-IN_PROCESS = ("port", "host", "directory", "version", "slot", "instance", "service", "environment")
+IN_PROCESS = ("port", "host", "directory", "version", "digest", "slot", "role", "instance", "index")
 
 
 def placeholders(text: str) -> list[str]:
     """The names in braces, in order."""
-    return [found.group(1) for found in _PLACEHOLDER.finditer(text) if found.group(1)]
-
-
-def expand(text: str, values: Mapping[str, str]) -> str:
-    """Fill in every placeholder. Raises KeyError with a name that has no value."""
-
-    def one(found: re.Match[str]) -> str:
-        name = found.group(1)
-        return values[name] if name else found.group()[0]
-
-    return _PLACEHOLDER.sub(one, text)
+    return _PLACEHOLDER.findall(text)

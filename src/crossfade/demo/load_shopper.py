@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from .ledger import Acknowledged
 from .service.seed import ACCOUNTS, PRODUCTS, account
@@ -18,21 +18,16 @@ from .service.seed import ACCOUNTS, PRODUCTS, account
 REMEMBERED = 500  # own orders that are asked for again, the newest
 
 
-class Reply(Protocol):
-    """What is known of an answer."""
+@dataclass(frozen=True)
+class Answer:
+    """What came back. `body` is the JSON, or the text of another kind; `error` is empty where all came well."""
 
-    @property
-    def status(self) -> int: ...
-    @property
-    def error(self) -> str: ...
-    @property
-    def body(self) -> Any: ...
-    @property
-    def session(self) -> str: ...
-    @property
-    def version(self) -> str: ...
-    @property
-    def slot(self) -> str: ...
+    status: int = 0
+    error: str = ""
+    version: str = ""
+    slot: str = ""
+    body: Any = None
+    session: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,7 +102,7 @@ class Shoppers:
         path = f"/products/{self._rng.randint(1, PRODUCTS)}"
         return Ask("GET", path, "GET /products/{id}", user, cookie)
 
-    def judge(self, ask: Ask, answer: Reply) -> str:
+    def judge(self, ask: Ask, answer: Answer) -> str:
         """What is wrong with a complete answer; takes what it teaches (a session) as well."""
         if ask.endpoint == "POST /login":
             number = int(ask.user.removeprefix("user"))
@@ -126,7 +121,7 @@ class Shoppers:
         if ask.endpoint == "POST /login":
             self._signing_in.discard(int(ask.user.removeprefix("user")))
 
-    def acknowledged(self, ask: Ask, answer: Reply, sent_at: float) -> Acknowledged:
+    def acknowledged(self, ask: Ask, answer: Answer, sent_at: float) -> Acknowledged:
         """The order the service said it had taken, remembered to be asked for again."""
         assert ask.body is not None
         order_id, total = str(answer.body["id"]), int(answer.body["total_cents"])

@@ -8,29 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 import aiohttp
 
-from .load_shopper import Ask
+from .load_shopper import Answer, Ask
 
 # Shorter than any proxy's, so that it is the client that lets an idle connection go and no request meets its end.
 IDLE_CONNECTION_S = 4.0
 SLOT_HEADERS = ("x-crossfade-slot", "x-crossfade-lane")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back. `body` is the JSON, or the text of another kind."""
-
-    status: int = 0
-    error: str = ""
-    version: str = ""
-    slot: str = ""
-    body: Any = None
-    session: str = ""
 
 
 class Wire:

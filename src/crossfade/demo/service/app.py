@@ -49,7 +49,7 @@ class Shop:
         self.store = store
         self.error_ratio = error_ratio
         self.stopping = False
-        self._in_flight: set[web.Request] = set()
+        self._in_flight: dict[int, web.Request] = {}  # by identity; a request is a mapping and has no hash
 
     # -- what later versions change -----------------------------------------------------------------
 
@@ -143,7 +143,7 @@ class Shop:
 
     def application(self) -> web.Application:
         """Wire the endpoints up."""
-        application = web.Application(middlewares=[web.middleware(self._around)])
+        application = web.Application(middlewares=[self._around])
         application.on_response_prepare.append(self._sign)
         application.add_routes(
             [
@@ -161,10 +161,11 @@ class Shop:
 
     def waiting_clients(self) -> int:
         """Requests in flight whose client is still there; an answer nobody waits for holds no stop up."""
-        return sum(1 for request in self._in_flight if request.transport is not None)
+        return sum(1 for request in self._in_flight.values() if request.transport is not None)
 
+    @web.middleware
     async def _around(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self._in_flight.add(request)
+        self._in_flight[id(request)] = request
         try:
             return await handler(request)
         except UnknownSession:
@@ -180,7 +181,7 @@ class Shop:
             log.warning("%s %s: %s", request.method, request.path, exc)
             return _json({"error": "the payment failed"}, 500)
         finally:
-            self._in_flight.discard(request)
+            self._in_flight.pop(id(request), None)
 
     async def _sign(self, _request: web.Request, response: web.StreamResponse) -> None:
         response.headers["X-Version"] = self.version

@@ -1,0 +1,143 @@
+"""`python -m crossfade.runtime.launch RECORD NAME`: what supervisord runs in place of every program.
+
+It becomes the program: it opens the program's log, resolves references to secrets, sets the marker and calls
+exec, so signals reach the program directly and no process stands between. Three rules make a supervisord
+replaceable without an interruption:
+
+1. The log is a file the program writes itself. A pipe to supervisord would break with supervisord, and a
+   program that cannot write its log fails requests.
+2. Before it starts anything it looks for the process this program became last. One that lives is kept (see
+   `keep.py`), so a supervisord that was killed and started again finds its processes where they were.
+3. A launcher whose own supervisord is gone starts nothing: its successor is the one that decides.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from crossfade.model.errors import CrossfadeError, fail
+from crossfade.runtime import keep, procfs, record, secrets
+
+QUICK_DEATH_S = 2.0
+PAUSE_MAX_S = 15.0
+
+
+def main(argv: list[str]) -> int:
+    """Become the program; come back only with the exit code of a failure."""
+    record_file, name = Path(argv[0]), argv[1]
+    program = record.read_program(record_file, name)
+    places = record.places(record_file.parents[2])
+    _write_to(program.log)
+    try:
+        _launch(record_file, program, places)
+    except CrossfadeError as error:
+        sys.stderr.write(error.render() + "\n")
+        return int(error.exit)
+    return 0
+
+
+def _launch(record_file: Path, program: record.Program, places: record.Places) -> None:
+    """Keep the process that lives, or become a new one. The lock ends with exec, death or return."""
+    with record.locked(places.run / f"{program.name}.lock"):
+        if not _is_supervised(places.pid_file):
+            return
+        last = record.read_sighting(places.run, program.name)
+        if last is None or not _lives_on(last, program, places.marker(program.name)):
+            env = _environment(record_file, program, places)
+            launches = _pause(last) if program.restart_on_failure_only else 0
+            me = procfs.identify(os.getpid())
+            assert me is not None
+            record.write_sighting(places.run, program.name, record.Sighting(me, program.fingerprint, launches))
+            _become(program, env)
+    assert last is not None
+    keep.keep(last.identity, program.stop_signal, program.stop_wait_s, places.marker(program.name))
+
+
+def _write_to(log: str) -> None:
+    writing = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(writing, 1)
+    os.dup2(writing, 2)
+    os.close(nothing)
+    os.close(writing)
+
+
+def _is_supervised(pid_file: Path) -> bool:
+    try:
+        return int(pid_file.read_text(encoding="ascii")) == os.getppid()
+    except (OSError, ValueError):
+        return False
+
+
+def _lives_on(last: record.Sighting, program: record.Program, marker: str) -> bool:
+    """Whether the process of this program is there to be kept; what is left of any other one is ended."""
+    if last.identity.alive():
+        if last.fingerprint == program.fingerprint:
+            return True
+        keep.end(last.identity, program.stop_signal, program.stop_wait_s)
+    if procfs.identify(last.identity.pid) is None:  # else the pid, and with it the group, is another's
+        procfs.kill_group(last.identity, (record.MARKER, marker))
+    return False
+
+
+def _pause(last: record.Sighting | None) -> int:
+    """Wait a little longer after each quick death, so that a broken program does not spin."""
+    if last is None:
+        return 0
+    age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - last.identity.start_ticks / os.sysconf("SC_CLK_TCK")
+    paused_s = _pause_s(last.launches) if last.launches else 0.0  # the launcher's own wait is part of its age
+    if age_s > paused_s + QUICK_DEATH_S:
+        return 0
+    time.sleep(_pause_s(last.launches + 1))
+    return last.launches + 1
+
+
+def _pause_s(launches: int) -> float:
+    return min(0.125 * 2.0 ** min(launches, 10), PAUSE_MAX_S)
+
+
+def _environment(record_file: Path, program: record.Program, places: record.Places) -> dict[str, str]:
+    """The environment of the program: a plain base, what the record says, and our marker."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("SUPERVISOR_", "CROSSFADE_"))}
+    captured = record.read_json(record_file.with_suffix(".secrets")) or {}
+    known = {**env, **{key: str(value) for key, value in captured.items()}}
+    if program.user is not None:
+        account = _account(program.user)
+        env.update(HOME=account.pw_dir, USER=account.pw_name, LOGNAME=account.pw_name)
+    env.update({key: secrets.resolve(value, known) for key, value in program.env.items()})
+    env[record.MARKER] = places.marker(program.name)
+    return env
+
+
+def _account(user: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(user)
+    except KeyError as exc:
+        raise fail("program-not-started", program=user, reason="there is no such user on this host") from exc
+
+
+def _become(program: record.Program, env: dict[str, str]) -> NoReturn:
+    try:
+        os.chdir(program.directory)
+        if program.user is not None and os.geteuid() == 0:
+            account = _account(program.user)
+            os.initgroups(account.pw_name, account.pw_gid)
+            os.setgid(account.pw_gid)
+            os.setuid(account.pw_uid)
+        for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(ignored_by_python, signal.SIG_DFL)
+        os.execvpe(program.argv[0], list(program.argv), env)  # noqa: S606 - to start it is the purpose
+    except OSError as exc:
+        reason = f"{exc.strerror} ({exc.filename or program.directory})"
+        raise fail("program-not-started", program=program.argv[0], reason=reason) from exc
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,77 @@
+"""The text of supervisord's files.
+
+Rule: these files name a record and a program, never a command, an environment or a secret of the service.
+Their grammar has no quoting for some characters, so a state directory that contains one is refused instead
+of being half understood.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from crossfade.model.errors import fail
+from crossfade.runtime.record import Places, Program
+
+START_RETRIES = 6  # waits of 1, 2, 3 ... s; after that housekeeping tries again every minute
+_PLAIN = re.compile(r"[A-Za-z0-9_./+@=,:~ -]+")
+
+
+def main_conf(places: Places, socket_file: Path) -> str:
+    """The file of supervisord itself."""
+    for path in (places.state_dir, Path(sys.executable)):
+        if not _PLAIN.fullmatch(str(path)):
+            raise fail("state-directory-unusable", directory=path)
+    lines = [
+        "[unix_http_server]",
+        f"file={socket_file}",
+        "chmod=0700",
+        "[supervisord]",
+        f"pidfile={places.pid_file}",
+        f"logfile={places.supervisor}/supervisord.log",
+        "logfile_maxbytes=10MB",
+        "logfile_backups=2",
+        f"childlogdir={places.supervisor}",
+        "nocleanup=true",
+        "umask=022",
+        *(["user=root"] if os.geteuid() == 0 else []),
+        "[rpcinterface:supervisor]",
+        "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
+        "[rpcinterface:crossfade]",
+        "supervisor.rpcinterface_factory=crossfade.runtime.housekeeping:make",
+        f"logs={places.logs}",
+        "[include]",
+        "files=parts/*.conf lanes/*.conf",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def group_conf(
+    group: str, record: Path, programs: Sequence[Program], *, autostart: bool = True, priority: int
+) -> str:
+    """The file of one group: one program an instance. Groups with a high priority number are stopped first."""
+    lines = [f"[group:{group}]", "programs=" + ",".join(p.name for p in programs), f"priority={priority}"]
+    for program in programs:
+        command = [sys.executable, "-P", "-m", "crossfade.runtime.launch", str(record), program.name]
+        on_failure_only = program.restart_on_failure_only
+        lines += [
+            f"[program:{program.name}]",
+            "command=" + shlex.join(command).replace("%", "%%"),
+            "autostart=" + ("true" if autostart else "false"),
+            "autorestart=" + ("unexpected" if on_failure_only else "true"),
+            "exitcodes=0",
+            # With startsecs above 0 a program that ends well at once would count as failed; its launcher pauses.
+            f"startsecs={0 if on_failure_only else 1}",
+            f"startretries={START_RETRIES}",
+            f"stopsignal={program.stop_signal}",
+            f"stopwaitsecs={max(1, round(program.stop_wait_s + 0.5))}",
+            "killasgroup=true",
+            "redirect_stderr=true",
+            f"stdout_logfile={program.log}",
+            "stdout_logfile_maxbytes=0",  # rotated by housekeeping: the program writes the file itself
+        ]
+    return "\n".join(lines) + "\n"

@@ -5,13 +5,10 @@ accepted only if its other end belongs to the proxy's process (its socket is loo
 is closed unread and counted. The proxy reconnects by itself about once a second, and its ring keeps the
 lines meanwhile (8 MB, some 50,000), also those from before this collector started.
 
-Completeness: the proxy counts the requests it ended. Count here and there grow together; what the proxy
-counts and we have not seen is `missing`. Where counting starts (a collector that comes late has not seen
-what earlier ones took) is the smallest difference ever seen, because a record can only come late, never
-early. For that, `seen()` must be read before the proxy is observed and handed to `observed_total`.
+Completeness: the proxy counts the requests it ended; `completeness` says what is missing here. `seen()` must
+be read before the proxy is observed, and handed to `observed_total` with what was observed.
 
-Invariant: `missing` is never too small by more than the records that ended between the two readings, and
-goes back to zero once late records have come. Lines dropped here because nobody took them are missing.
+Invariant: lines dropped here because nobody took them are missing, too.
 """
 
 from __future__ import annotations
@@ -19,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -26,13 +24,14 @@ from collections.abc import Callable, Sequence
 import psutil
 
 from crossfade.model.ports import Clock, Record, SourceHealth
+from crossfade.signals.completeness import SETTLED_S, Completeness
 from crossfade.signals.ring_line import parse_line
 
 QUEUE_MAX = 200_000
 LINE_MAX = 16_384
-GAPS_KEPT = 5  # the smallest of the last few: a record that is under way is not missing yet
 RECHECK_S = 0.2
 UNKNOWN_S = 10.0  # how long a connection waits while nobody can say who the proxy is
+RESET = struct.pack("ii", 1, 0)
 Peer = tuple[str, int]
 
 
@@ -65,13 +64,12 @@ class RingCollector:
         self._lock = threading.Lock()
         self._queue: deque[Record] = deque()
         self._queue_max = queue_max
-        self._counts: dict[int, int] = {}  # lines by the proxy process that wrote them
+        self._counts: dict[int, Completeness] = {}  # by the proxy process that wrote the lines
         self._dropped = self._garbled = self._refused = 0
-        self._gaps: deque[int] = deque(maxlen=GAPS_KEPT)
-        self._gap_at_start: int | None = None
         self._observed = ""
         self._connections = 0
         self._alone_since_s: float | None = clock.monotonic_s()
+        self._joined_s = 0.0
         self._last_delay_s = 0.0
         self._listener = socket.create_server((host, port), backlog=8)
         self._wake, self._woken = socket.socketpair()
@@ -93,28 +91,26 @@ class RingCollector:
         return taken
 
     def seen(self) -> int:
-        """Lines seen of the process last observed; read it before the proxy is observed."""
+        """Records seen of the process last observed; read it before the proxy is observed."""
         with self._lock:
-            return self._counts.get(_pid(self._observed), 0)
+            return self._count(_pid(self._observed)).count
 
-    def observed_total(self, total: int, started_at: str, seen: int | None = None) -> None:
+    def observed_total(self, total: int, started_at: str, seen: int) -> None:
         """Hold the records to what the proxy counted (`ProxyFacts.requests_total`, `.started_at`)."""
         with self._lock:
+            now_s = self._clock.monotonic_s()
             if started_at != self._observed:
-                self._observed, seen = started_at, None
-                self._gaps.clear()
-                self._gap_at_start = None
-            have = self._counts.get(_pid(started_at), 0) if seen is None else seen
-            gap = total - have
-            self._gaps.append(gap)
-            self._gap_at_start = gap if self._gap_at_start is None else min(self._gap_at_start, gap)
+                self._observed, seen = started_at, 0  # `seen` was another process's
+            settled = self._alone_since_s is None and now_s - self._joined_s >= SETTLED_S
+            self._count(_pid(started_at)).observed(total, seen, settled, now_s)
 
     def health(self) -> SourceHealth:
         """Whether the stream is complete enough to be judged."""
         with self._lock:
-            behind = min(self._gaps) - (self._gap_at_start or 0) if self._gaps else 0
+            now_s = self._clock.monotonic_s()
+            behind = self._count(_pid(self._observed)).missing(now_s)
             alone = self._alone_since_s
-            lag_s = self._last_delay_s if alone is None else self._clock.monotonic_s() - alone
+            lag_s = self._last_delay_s if alone is None else now_s - alone
             notes = [
                 f"{number} {what}"
                 for number, what in (
@@ -126,6 +122,9 @@ class RingCollector:
                 if number
             ]
             return SourceHealth(self._connections > 0, lag_s, behind + self._dropped, ", ".join(notes))
+
+    def _count(self, pid: int) -> Completeness:
+        return self._counts.setdefault(pid, Completeness())
 
     def close(self) -> None:
         """Stop listening; the proxy's ring keeps what comes from here on."""
@@ -157,6 +156,9 @@ class RingCollector:
         with contextlib.suppress(OSError):
             connection, peer = self._listener.accept()
             connection.setblocking(False)
+            # Ends with a reset, also when we are killed: the proxy notices at once and keeps what it has. After
+            # an orderly end it would write the next lines into a connection nobody reads.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             waiting[connection] = (peer[:2], self._clock.monotonic_s())
 
     def _admit(self, waiting: dict[socket.socket, tuple[Peer, float]], rests: dict[socket.socket, bytes]) -> None:
@@ -178,6 +180,7 @@ class RingCollector:
                     rests[connection] = b""
                     self._connections += 1
                     self._alone_since_s = None
+                    self._joined_s = self._clock.monotonic_s()
                 else:
                     self._refused += 1
             if not ours:
@@ -204,17 +207,17 @@ class RingCollector:
 
     def _keep(self, lines: Sequence[bytes]) -> None:
         parsed = [parse_line(line.decode(errors="replace")) for line in lines if line]
-        now_s = self._clock.now().timestamp()
+        wall_s, now_s = self._clock.now().timestamp(), self._clock.monotonic_s()
         with self._lock:
             for line in parsed:
                 if line is None:
                     self._garbled += 1
                     continue
                 if line.counted:
-                    self._counts[line.pid] = self._counts.get(line.pid, 0) + 1
+                    self._count(line.pid).arrived(1, now_s)
                 if line.record is None:
                     continue
-                self._last_delay_s = max(0.0, now_s - line.record.at - line.record.total_ms / 1000)
+                self._last_delay_s = max(0.0, wall_s - line.record.at - line.record.total_ms / 1000)
                 if len(self._queue) >= self._queue_max:
                     self._queue.popleft()
                     self._dropped += 1

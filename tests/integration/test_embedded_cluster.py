@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import subprocess
@@ -22,7 +23,7 @@ import pytest
 
 from crossfade.embedded import as_user, postgres
 from crossfade.embedded.as_user import RunAs, Way
-from crossfade.embedded.cluster import STOP_SIGNAL, Cluster
+from crossfade.embedded.cluster import STOP_SIGNAL, Cluster, data_major
 from crossfade.embedded.ports import free_port, free_ports
 from crossfade.embedded.postgres import find_postgres
 from crossfade.embedded.program import Places, PostgresPrograms
@@ -223,8 +224,8 @@ def test_a_stale_pid_file_with_somebody_elses_number_does_not_prevent_a_start(pl
         other.kill()
 
 
-def test_creating_again_changes_nothing_but_the_settings(place: Path) -> None:
-    cluster = create(place / "db")
+def test_creating_again_changes_nothing_but_the_settings(private: Path) -> None:
+    cluster = create(private / "db")
     cluster.start(CLOCK)
     before = ask(cluster, "select system_identifier from pg_control_system()")
     url = cluster.admin_url()
@@ -237,26 +238,26 @@ def test_creating_again_changes_nothing_but_the_settings(place: Path) -> None:
     cluster.stop()
 
 
-def test_a_preparation_that_was_killed_is_begun_again(place: Path) -> None:
-    remains = place / "db" / "data.new"
+def test_a_preparation_that_was_killed_is_begun_again(private: Path) -> None:
+    remains = private / "db" / "data.new"
     remains.mkdir(parents=True)
     (remains / "PG_VERSION").write_text("18\n")
-    (place / "db" / "password.new").write_text("half")
-    cluster = create(place / "db")
+    (private / "db" / "password.new").write_text("half")
+    cluster = create(private / "db")
     cluster.start(CLOCK)
     assert ask(cluster, "select 1") == 1
     cluster.stop()
 
 
-def test_it_can_move_to_another_port(place: Path) -> None:
-    cluster = create(place / "db")
+def test_it_can_move_to_another_port(private: Path) -> None:
+    cluster = create(private / "db")
     moved = Cluster(cluster.directory, free_port(), WHEEL)
     moved.start(CLOCK)
     assert ask(moved, "show port") == str(moved.port)
     moved.stop()
 
 
-def test_variables_meant_for_other_servers_do_not_matter(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_meant_for_other_servers_do_not_matter(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "PGDATA": "/nonexistent",
         "PGPORT": "1",
@@ -264,11 +265,36 @@ def test_variables_meant_for_other_servers_do_not_matter(place: Path, monkeypatc
         "LC_ALL": "xx_XX",
     }.items():
         monkeypatch.setenv(name, value)
-    cluster = create(place / "db")
+    cluster = create(private / "db")
     process = in_foreground(cluster)
     cluster.wait_ready(30, CLOCK)
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 0
+
+
+def test_supervisor_keeps_it_up_and_stops_it_clean(place: Path) -> None:
+    cluster = create(place / "db")
+    configuration = place / "supervisord.conf"
+    configuration.write_text(
+        f"[supervisord]\nnodaemon = true\nlogfile = {place}/supervisord.log\npidfile = {place}/supervisord.pid\n"
+        f"[program:postgres]\ncommand = {shlex.join(cluster.argv())}\nstopsignal = {STOP_SIGNAL}\n"
+        f"killasgroup = true\nredirect_stderr = true\nstdout_logfile = {cluster.log_path}\nautorestart = true\n"
+    )
+    supervisord = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(configuration)]
+    with subprocess.Popen(supervisord, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as supervisor:
+        cluster.wait_ready(30, CLOCK)
+        tell(cluster, "create table kept as select 7 as n")
+        first = int((cluster.data / "postmaster.pid").read_text().split()[0])
+        assert psutil.Process(first).ppid() == supervisor.pid
+        os.kill(first, signal.SIGKILL)
+        cluster.wait_ready(30, CLOCK)
+        with psycopg.connect(cluster.admin_url(), autocommit=True) as connection:
+            row = connection.execute("select n from kept").fetchone()
+            assert row == (7,)
+            supervisor.terminate()
+            assert supervisor.wait(30) == 0  # although a client is connected
+    assert not cluster.is_running()
+    assert "database system is shut down" in cluster.log_path.read_text()
 
 
 # -- as root ------------------------------------------------------------------------------------------
@@ -323,21 +349,19 @@ def test_a_wheel_nobody_can_reach_is_copied_where_user_namespaces_are_refused(
 
 @needs_root
 def test_the_ordinary_path_works_as_an_ordinary_user(public: Path) -> None:
-    """The tests of this file that need no root, by a user who has none."""
-    nobody = RunAs(Way.SETUID, 65534, 65534)
-    if as_user.try_to_run(nobody, public, [sys.executable, "-c", "import crossfade.embedded.cluster, pytest"]):
-        pytest.skip(f"the user nobody cannot use {sys.executable}")
+    """The tests of this file that need no root, by a user without any privilege."""
     home = public / "home"
     home.mkdir()
-    os.chown(home, 65534, 65534)
+    imports = [sys.executable, "-c", "import crossfade.embedded.cluster, pytest"]
+    ways = [RunAs(Way.SETUID, 65534, 65534), RunAs(Way.USERNS, 65534, 65534)]
+    usable = [way for way in ways if not as_user.try_to_run(way, home, imports)]
+    if not usable:
+        pytest.skip(f"no ordinary user can use {sys.executable}")
+    usable[0].give(home)
+    suite = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__)), "-k"]
+    suite.append("(starts_keeps or the_server_itself or after_a_kill or stale_pid) and not public")
     ran = subprocess.run(
-        [
-            *nobody.argv(
-                home, [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__))]
-            ),
-            "-k",
-            "starts_keeps or process_manager or after_a_kill or several or stale_pid",
-        ],
+        usable[0].argv(home, suite),
         capture_output=True,
         text=True,
         env={"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home), "PYTHONDONTWRITEBYTECODE": "1"},
@@ -350,10 +374,10 @@ def test_the_ordinary_path_works_as_an_ordinary_user(public: Path) -> None:
 # -- failures a person reads --------------------------------------------------------------------------
 
 
-def test_a_port_in_use_is_told_with_the_servers_own_words(place: Path) -> None:
-    first = create(place / "first")
+def test_a_port_in_use_is_told_with_the_servers_own_words(private: Path) -> None:
+    first = create(private / "first")
     first.start(CLOCK)
-    second = Cluster(place / "second", first.port, WHEEL)
+    second = Cluster(private / "second", first.port, WHEEL)
     second.create({}, token)
     with pytest.raises(CrossfadeError) as caught:
         second.start(CLOCK, timeout_s=20)
@@ -367,8 +391,8 @@ def test_a_port_in_use_is_told_with_the_servers_own_words(place: Path) -> None:
     assert text.endswith("hint: crossfade doctor")
 
 
-def test_waiting_for_a_server_that_never_comes_ends(place: Path) -> None:
-    cluster = create(place / "db")
+def test_waiting_for_a_server_that_never_comes_ends(private: Path) -> None:
+    cluster = create(private / "db")
     with pytest.raises(CrossfadeError) as caught:
         cluster.wait_ready(0.2, CLOCK)
     assert caught.value.render() == (
@@ -379,8 +403,8 @@ def test_waiting_for_a_server_that_never_comes_ends(place: Path) -> None:
     )
 
 
-def test_a_server_that_does_not_stop_is_told(place: Path) -> None:
-    cluster = create(place / "db")
+def test_a_server_that_does_not_stop_is_told(private: Path) -> None:
+    cluster = create(private / "db")
     cluster.start(CLOCK)
     cluster.log_path.write_text("the last thing it said\n")
     pid = int((cluster.data / "postmaster.pid").read_text().split()[0])
@@ -398,8 +422,10 @@ def test_a_server_that_does_not_stop_is_told(place: Path) -> None:
     )
 
 
-def test_a_cluster_of_another_major_version_is_refused(place: Path) -> None:
-    cluster = create(place / "db")
+def test_a_cluster_of_another_major_version_is_refused(private: Path) -> None:
+    assert data_major(private / "db") is None
+    cluster = create(private / "db")
+    assert data_major(private / "db") == WHEEL.major
     (cluster.data / "PG_VERSION").write_text("14\n")
     with pytest.raises(CrossfadeError) as caught:
         cluster.create({}, token)

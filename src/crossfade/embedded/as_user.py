@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from crossfade.embedded import drop_root
 from crossfade.model.errors import fail
 
-_DROP_ROOT = Path(__file__).with_name("drop_root.py")
+_DROP_ROOT = Path(drop_root.__file__)
 _PROBE_TIMEOUT_S = 20
 _ROOT = 0
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from crossfade.embedded import as_user, postmaster
 from crossfade.embedded.as_user import RunAs
@@ -40,6 +41,14 @@ _TAIL_LINES = 15
 _POLL_S = 0.05
 _MISLEADING = ("PG", "LC_", "LANG")  # variables that would steer initdb and pg_ctl
 _BUILTIN_LOCALE_SINCE = 17
+
+
+def data_major(directory: Path) -> int | None:
+    """The major version of the cluster in this directory, which its programs must have; None before `create`."""
+    try:
+        return int((directory / "data" / "PG_VERSION").read_text(encoding="ascii"))
+    except FileNotFoundError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -178,8 +187,8 @@ class Cluster:
             lent.unlink()
 
     def _check_major(self) -> None:
-        found = (self.data / "PG_VERSION").read_text(encoding="ascii").strip()
-        if found != str(self.programs.major):
+        found = data_major(self.directory)
+        if found != self.programs.major:
             raise fail(
                 "cluster-other-version",
                 directory=self.directory,
@@ -226,8 +235,9 @@ class Cluster:
         )
 
     def _answers(self) -> bool:
-        try:
-            with psycopg.connect(self.admin_url(), connect_timeout=2, autocommit=True) as connection:
+        target = make_conninfo(self.admin_url(), hostaddr=LOOPBACK, sslmode="disable", connect_timeout=2)
+        try:  # whatever PGHOSTADDR and PGSSLMODE say
+            with psycopg.connect(target, autocommit=True) as connection:
                 connection.execute("select 1")
         except psycopg.Error:
             return False

@@ -1,4 +1,4 @@
-"""Becomes another user, then becomes the given program. Run as a file, by its path, never imported.
+"""Becomes another user, then becomes the given program. Run as a file, by its path.
 
     python -I -S drop_root.py (setuid|userns) UID GID DIRECTORY [PROGRAM ARGUMENT...]
 

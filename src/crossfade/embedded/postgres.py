@@ -12,7 +12,7 @@ import os
 import shutil
 from pathlib import Path
 
-from crossfade.embedded.cluster import Cluster
+from crossfade.embedded.cluster import Cluster, data_major
 from crossfade.embedded.program import (
     CannotRun,
     Places,
@@ -24,7 +24,7 @@ from crossfade.embedded.program import (
 )
 from crossfade.model.errors import fail
 
-__all__ = ["Cluster", "PostgresPrograms", "default_places", "find_postgres"]
+__all__ = ["Cluster", "PostgresPrograms", "data_major", "default_places", "find_postgres"]
 
 _NEEDED = ("postgres", "initdb", "pg_ctl")
 _INSTALLED_PATTERNS = ("lib/postgresql/*/bin", "pgsql-*/bin")  # Debian's and PGDG's layout under /usr

@@ -37,14 +37,18 @@ class Actor:
 
 
 class EpochLock:
-    """The lock file of one service. One instance a process: within it, acts may be nested."""
+    """The lock file of one service. One instance a process; its threads share the lock.
+
+    It keeps other processes out. What one process does in several threads is that process's own order, and the
+    fader to the old slot must not wait for a slow act beside it.
+    """
 
     def __init__(self, path: Path, service: str, clock: Clock, wait_s: float = WAIT_S) -> None:
         self._path = path
         self._service = service
         self._clock = clock
         self._wait_s = wait_s
-        self._thread = threading.RLock()
+        self._thread = threading.Lock()
         self._depth = 0
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -78,24 +82,23 @@ class EpochLock:
 
     def close(self) -> None:
         """Let the file go."""
-        os.close(self._fd)
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     @contextmanager
     def _held(self, may_end: Callable[[Actor], bool]) -> Iterator[None]:
-        if not self._thread.acquire(timeout=self._wait_s):
-            raise self._stuck()
-        try:
+        with self._thread:
             if self._depth == 0:
                 self._take(may_end)
             self._depth += 1
-            try:
-                yield
-            finally:
+        try:
+            yield
+        finally:
+            with self._thread:
                 self._depth -= 1
                 if self._depth == 0:
                     flock.let_go(self._fd)
-        finally:
-            self._thread.release()
 
     def _take(self, may_end: Callable[[Actor], bool]) -> None:
         if flock.take(self._fd, self._wait_s, self._clock):

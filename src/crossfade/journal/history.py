@@ -109,9 +109,9 @@ class History:
     def _bound(self, identity: Identity, held_up_to: int) -> None:
         self.identity = identity
         if self.last_copied > held_up_to:
-            self.last_copied = held_up_to
             for seq, entry in self.entries.items():
                 entry.copied = entry.copied and seq <= held_up_to
+            self.last_copied = max((seq for seq, entry in self.entries.items() if entry.copied), default=0)
 
     @property
     def last(self) -> Row | None:
@@ -127,6 +127,12 @@ class History:
             if entry.truth is Truth.TRUE and release in (None, entry.row.release)
         ]
 
+    def has_all(self, release: str | None) -> bool:
+        """Whether every row of the release, or of all releases, is in `entries`."""
+        if release is None:
+            return self.whole == self.seen
+        return release in self.whole or release not in self.seen
+
     def uncopied(self) -> list[Entry]:
         """Rows the database is not known to hold, in order, an undecided one included."""
         return [entry for entry in self.entries.values() if not entry.copied]
@@ -141,7 +147,7 @@ class History:
             for seq, entry in self.entries.items()
             if entry.row.release in keep or seq >= self.last_copied
         }
-        self.whole &= keep
+        self.whole = {release for release in self.whole if release in keep}
 
     def check_invariants(self) -> None:
         """Assert what the docstring says; called after every read of the file."""

@@ -107,6 +107,10 @@ class PostgresLease:
                 pass
             self._link.close()
 
+    def close(self) -> None:
+        """Let the connection go; the lease ends by itself."""
+        self._link.close()
+
     def _count_from(self, sent_s: float) -> None:
         self._leads_until_s = sent_s + self._ttl_s * (1 - SAFETY_MARGIN)
 

@@ -86,14 +86,11 @@ class Link:
                 yield connection
             except psycopg.Error as exc:
                 self.close()
-                raise self.unreachable(purpose, _reason(exc)) from exc
+                detail = f"{_reason(exc)} (it was asked to {purpose})"
+                raise fail("journal-unreachable", database=self._address(), detail=detail) from exc
             except BaseException:
                 self.close()  # the exchange may be half done, or this is the wrong database
                 raise
-
-    def unreachable(self, purpose: str, reason: str) -> Exception:
-        """The catalogue error that says what was asked and what the database said."""
-        return fail("journal-unreachable", purpose=purpose, address=self._address(), reason=reason)
 
     def close(self) -> None:
         """Let the connection go."""

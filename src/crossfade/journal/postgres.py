@@ -102,12 +102,16 @@ class PostgresJournal:
         """The rows that happened, in order. Numbers may have gaps: a row that did not happen keeps its own."""
         return self._spool.rows(release)
 
-    def copy_up(self) -> int:
-        """Bring the database up to date from the spool; returns how many rows it took. Idempotent."""
+    def settled(self) -> bool:
+        """Whether the database has every row of the spool, void ones as void. Does not ask the database."""
+        return not self._spool.uncopied()
+
+    def copy_up(self) -> None:
+        """Bring the database up to date from the spool; idempotent. Raises what `append` raises."""
         with self._writing:
             epoch = self._require_leading()
-            if not self._spool.uncopied():
-                return 0
+            if self.settled():
+                return
             with self._link.call("take the rows of the spool") as connection:
                 with self._guard(epoch):
                     self._spool.void_undecided()
@@ -117,7 +121,6 @@ class PostgresJournal:
             self._require_stored(epoch, led, stored, seqs)
             with self._guard(epoch):
                 self._spool.mark_copied(seqs)
-            return len(seqs)
 
     def adopt(self, by: str) -> Row:
         """Accept a database that is `behind` as this service's own; `by` says who decided it.

@@ -27,22 +27,23 @@ from crossfade.model.errors import fail
 from crossfade.model.ports import Clock, Row, RowKind
 
 LOCK_WAIT_S = 2.0
+MEMORY_BYTES = 4 * 1024 * 1024  # a larger file keeps only its current release in memory
 T = TypeVar("T")
 
 
 class Spool:
     """One service's spool file. Safe for several threads and processes."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, memory_bytes: int = MEMORY_BYTES) -> None:
         self.path = path
+        self._memory_bytes = memory_bytes
         self._clock = clock
         self._thread = threading.RLock()
         self._history = History()
         self._good = 0  # bytes of whole records taken in
         self._lines = 0
         self._fd = _open(path)
-        self.refresh()
-        self._history.trim()
+        self._reload()
 
     @property
     def identity(self) -> Identity | None:
@@ -74,10 +75,10 @@ class Spool:
         return self._read(lambda history: history.uncopied())
 
     def rows(self, release: str | None = None) -> Sequence[Row]:
-        """The true rows in order; of the current release from memory, of others from the file."""
+        """The true rows in order; from memory, or of older releases of a large spool from the file."""
         with self._thread:
             self.refresh()
-            if release is not None and (release in self._history.whole or release not in self._history.seen):
+            if self._history.has_all(release):
                 return self._history.true_rows(release)
             return self._load()[0].true_rows(release)
 
@@ -142,8 +143,9 @@ class Spool:
                 self._reload()
             elif size > self._good:
                 records, good = self._scan(os.pread(self._fd, size - self._good, self._good), self._lines)
-                rebound = self._history.identity is not None and any("bound" in record for record in records)
-                if rebound:  # a new binding may concern rows that were trimmed
+                if any(
+                    "bound" in record for record in records
+                ):  # a new binding may concern rows that were trimmed
                     self._reload()
                     return
                 for record in records:
@@ -154,7 +156,9 @@ class Spool:
 
     def close(self) -> None:
         """Let the file go."""
-        os.close(self._fd)
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def _read(self, ask: Callable[[History], T]) -> T:
         with self._thread:
@@ -163,7 +167,8 @@ class Spool:
 
     def _reload(self) -> None:
         self._history, self._good, self._lines = self._load()
-        self._history.trim()
+        if self._good > self._memory_bytes:
+            self._history.trim()
 
     def _load(self) -> tuple[History, int, int]:
         history = History()

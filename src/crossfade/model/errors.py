@@ -145,6 +145,13 @@ CATALOGUE: dict[str, Kind] = _rows(
         "reason: {reason}",
         "mend it, then: crossfade init",
     ),
+    Kind(
+        "environment-not-ready",
+        Exit.UNREACHABLE,
+        "{count} of {total} things that a release needs {verb} not as they must be",
+        "{listing}",
+        "mend them in this order, then: crossfade doctor",
+    ),
     # -- traffic ------------------------------------------------------------------------------------
     Kind(
         "proxy-unreachable",
@@ -193,7 +200,7 @@ CATALOGUE: dict[str, Kind] = _rows(
         Exit.UNREACHABLE,
         "the command {name} for the load balancer printed something else than was agreed",
         "ran:      {argv}\nexpected: {expected}\nfound:    {found}",
-        "run it by hand with the same environment: {env}",
+        "run it by hand and compare",
     ),
     # -- parts of the environment -------------------------------------------------------------------
     Kind(

@@ -142,7 +142,7 @@ class Walker:
 
     def close(self) -> None:
         self.journal.close()
-        self.lease._link.close()
+        self.lease.close()
         self.spool.close()
         self.lock.close()
 

@@ -86,7 +86,9 @@ def test_a_stale_epoch_stores_nothing_even_where_the_local_checks_are_passed(wal
     assert new.journal.rows() == [kept]
     after = new.journal.append("r1", EVENT, STATE, {})
     assert (after.seq, new.journal.rows()) == (3, [kept, after])
-    assert new.journal.copy_up() == 1
+    assert not new.journal.settled()
+    new.journal.copy_up()
+    assert new.journal.settled()
     assert (held(home), held(home, void=True)) == ([1, 3], [2]), "the refused attempt is kept as void"
 
 
@@ -120,8 +122,10 @@ def test_a_stopped_database_ends_append_in_time_and_copy_up_heals(walker, new_cl
     assert one.journal.rows() == [first, back]
     own.start(one.lock._clock)
     assert one.lease.renew()
-    assert one.journal.copy_up() == 1
-    assert one.journal.copy_up() == 0
+    assert not one.journal.settled()
+    one.journal.copy_up()
+    one.journal.copy_up()
+    assert one.journal.settled()
     with psycopg.connect(own.admin_url()) as connection:
         assert connection.execute("SELECT seq, state FROM crossfade.journal ORDER BY 1").fetchall() == [
             (1, dict(first.state)),
@@ -242,9 +246,8 @@ def test_a_password_in_a_broken_address_is_not_shown(walker) -> None:
     with pytest.raises(CrossfadeError) as caught:
         walker(admin_url="postgresql://shop:pa/ss:word@db/shop").journal.bind()
     assert caught.value.render() == (
-        "error[journal-unreachable]: the journal's database did not say whose it is; nothing was done that would "
-        "need it\n"
+        "error[journal-unreachable]: the journal's database cannot be used; nothing was done that would need it\n"
         "  database: admin_url\n"
-        "  it said:  admin_url is not a PostgreSQL address\n"
+        "  cause:    admin_url is not a PostgreSQL address (it was asked to say whose it is)\n"
         "hint: traffic can go back without the database: crossfade rollback; to find the cause: crossfade doctor"
     )

@@ -46,9 +46,7 @@ class Generator:
         self._sent = 0
         loop = asyncio.get_running_loop()
         self._now: Callable[[], float] = loop.time
-        self._epoch = (
-            time.time() - loop.time()
-        )  # ledger times are loop times on the wall clock, so they never jump
+        self._epoch = time.time() - loop.time()  # ledger times are loop times on the wall clock, so they never jump
 
     def set_rate(self, rate_per_s: float) -> None:
         """Put another rate in force."""

@@ -33,9 +33,7 @@ def main(shop_class: type[Shop]) -> None:
     if missing:
         sys.exit(f"shop: {' and '.join(missing)} must be set in the environment")
     name = os.environ.get("APPLICATION_NAME", f"shop-{shop_class.version}")
-    shop = shop_class(
-        Store(os.environ["DATABASE_URL"], name), float(os.environ.get("SHOP_ERROR_RATIO", "0") or "0")
-    )
+    shop = shop_class(Store(os.environ["DATABASE_URL"], name), float(os.environ.get("SHOP_ERROR_RATIO", "0") or "0"))
     asyncio.run(_serve(shop, int(os.environ["PORT"])))
 
 
@@ -46,9 +44,7 @@ async def _serve(shop: Shop, port: int) -> None:
         loop.add_signal_handler(number, stop.set)
     await shop.store.open()
     # What is left when the runner cleans up has been waited for already; one second is for bytes on their way.
-    runner = web.AppRunner(
-        shop.application(), access_log=None, keepalive_timeout=KEEP_ALIVE_S, shutdown_timeout=1.0
-    )
+    runner = web.AppRunner(shop.application(), access_log=None, keepalive_timeout=KEEP_ALIVE_S, shutdown_timeout=1.0)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()

@@ -45,9 +45,7 @@ SHOW_ORDER = """
 USER_OF_SESSION = "SELECT user_id FROM sessions WHERE token_digest = %s AND expires_at > now()"
 USER_BY_EMAIL = "SELECT id, name, password_hash FROM users WHERE email = %s"
 INSERT_SESSION = "INSERT INTO sessions (token_digest, user_id) VALUES (%s, %s)"
-DAILY_REPORT = (
-    "SELECT count(*) AS orders, coalesce(sum(total_cents), 0) AS total_cents FROM orders WHERE NOT is_test"
-)
+DAILY_REPORT = "SELECT count(*) AS orders, coalesce(sum(total_cents), 0) AS total_cents FROM orders WHERE NOT is_test"
 REALLY_THERE = "SELECT id FROM products LIMIT 1"
 
 

@@ -1,0 +1,201 @@
+"""The load generator keeps to its schedule whatever the service does, and its ledgers find what was lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+
+from crossfade.demo.ledger import Ledger
+from crossfade.demo.load import Load, LoadOptions
+from crossfade.model.errors import CrossfadeError
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """A server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=500) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def run_on(start: Any, tmp_path: Path) -> Ledger:
+    """A ledger of some three seconds on v1."""
+    shop = start("v1")
+    load = Load(LoadOptions(shop.url, rate_per_s=60, users=10, long_seconds=1), tmp_path / "load")
+    with load:
+        time.sleep(1.5)
+        load.mark("half")
+        load.long_request()
+        time.sleep(1.5)
+    return load.stop()
+
+
+def test_a_good_service_gets_the_whole_mix_and_loses_nothing(run_on: Ledger, database: Any) -> None:
+    assert [(sent.endpoint, sent.status, sent.error) for sent in run_on.failures] == []
+    assert 140 <= run_on.requests <= 200
+    endpoints = {sent.endpoint for sent in run_on.requests_sent}
+    assert endpoints == {
+        *("POST /login", "GET /products", "GET /products/{id}"),
+        *("POST /orders", "GET /orders/{id}", "GET /reports/daily"),
+    }
+    assert run_on.by_version == {"v1": run_on.requests}
+    assert 0.3 < sum(sent.cookie for sent in run_on.requests_sent) / run_on.requests < 0.6
+    assert {sent.keep_alive for sent in run_on.requests_sent} == {True, False}
+    assert len({sent.request_id for sent in run_on.requests_sent}) == run_on.requests
+    assert {write.user_id is None for write in run_on.acknowledged} == {True, False}
+    assert run_on.window(until="half").requests + run_on.window("half").requests == run_on.requests
+    assert run_on.window("half").of(endpoint="GET /reports/daily")[0].latency_ms >= 1000
+    assert run_on.lost_writes(database.admin_url) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ("DELETE FROM orders WHERE id = %(id)s", "missing"),
+        ("UPDATE orders SET total_cents = total_cents + 1 WHERE id = %(id)s", "changed"),
+        ("UPDATE orders SET is_test = true WHERE id = %(id)s", "changed"),
+        ("UPDATE orders SET idempotency_key = 'another' WHERE id = %(id)s", "changed"),
+        ("UPDATE order_lines SET quantity = quantity + 1 WHERE order_id = %(id)s AND line = 1", "changed"),
+        ("DELETE FROM order_lines WHERE order_id = %(id)s", "changed"),
+        (
+            "INSERT INTO orders (idempotency_key, user_id, reference, total_cents)"
+            " SELECT 'again', user_id, reference, total_cents FROM orders WHERE id = %(id)s",
+            "doubled",
+        ),
+        (
+            "INSERT INTO orders (idempotency_key, reference, total_cents)"
+            " SELECT idempotency_key, 'new', total_cents FROM orders WHERE id = %(id)s",
+            "doubled",
+        ),
+        ("INSERT INTO orders SELECT * FROM orders WHERE id = %(id)s", "doubled"),
+    ],
+)
+def test_an_order_that_is_not_stored_as_acknowledged_is_found(
+    run_on: Ledger, database: Any, change: str, problem: str
+) -> None:
+    victim = run_on.acknowledged[len(run_on.acknowledged) // 2]
+    with psycopg.connect(database.admin_url) as connection:
+        connection.execute("ALTER TABLE order_lines DROP CONSTRAINT order_lines_order_id_fkey")
+        connection.execute("ALTER TABLE orders DROP CONSTRAINT orders_once, DROP CONSTRAINT orders_pkey")
+        assert connection.execute(change, {"id": victim.order_id}).rowcount >= 1
+    lost = run_on.lost_writes(database.admin_url)
+    assert [(one.problem, one.key) for one in lost] == [(problem, victim.key)]
+
+
+def test_a_service_that_hangs_is_asked_no_less_often_and_its_latency_counts_from_the_schedule(
+    silent: str, tmp_path: Path
+) -> None:
+    load = Load(LoadOptions(silent, rate_per_s=50, users=5, timeout_s=1.5), tmp_path / "load")
+    with load:
+        time.sleep(3)
+    ledger = load.stop()
+    assert ledger.requests >= 100
+    assert ledger.failed == ledger.requests == len(ledger.failed_without_slot)
+    assert {sent.error for sent in ledger.failures} == {"timeout after 1.5 s"}
+    gaps = [
+        later.scheduled_at - sooner.scheduled_at
+        for sooner, later in zip(
+            *(
+                sorted(ledger.requests_sent, key=lambda sent: sent.scheduled_at)[part]
+                for part in (slice(-1), slice(1, None))
+            ),
+            strict=True,
+        )
+    ]
+    assert all(abs(gap - 0.02) < 0.001 for gap in gaps)  # the schedule is arithmetic, not the machine's speed
+    for sent in ledger.requests_sent:
+        assert sent.latency_ms >= (sent.sent_at - sent.scheduled_at) * 1000 + 1450
+
+
+def test_a_generator_that_was_held_up_counts_the_delay_as_latency(start: Any, tmp_path: Path) -> None:
+    shop = start("v1")
+    load = Load(LoadOptions(shop.url, rate_per_s=40, users=5), tmp_path / "load")
+    with load:
+        time.sleep(1.5)
+        assert load.pid is not None
+        os.kill(load.pid, signal.SIGSTOP)
+        time.sleep(1)
+        os.kill(load.pid, signal.SIGCONT)
+        time.sleep(1)
+    ledger = load.stop()
+    late = [sent for sent in ledger.requests_sent if sent.latency_ms > 500]
+    assert len(late) >= 15
+    assert max(sent.latency_ms for sent in late) >= 900
+
+
+def test_the_rate_can_be_changed_and_paused(start: Any, tmp_path: Path) -> None:
+    shop = start("v1")
+    load = Load(LoadOptions(shop.url, rate_per_s=0, users=5, arrivals="poisson"), tmp_path / "load")
+    with load:
+        time.sleep(1)
+        load.set_rate(50)
+        began = load.mark("on").at
+        time.sleep(2)
+        load.set_rate(0)
+        time.sleep(0.7)
+        load.mark("off")
+        assert load.so_far().requests > 20
+        time.sleep(0.5)
+    ledger = load.stop()
+    assert all(sent.scheduled_at >= began - 0.1 for sent in ledger.requests_sent)
+    assert 50 <= ledger.window("on", "off").requests <= 160
+    assert ledger.window("off").requests == 0
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_it_ends_when_whoever_started_it_ends(start: Any, tmp_path: Path, end: signal.Signals) -> None:
+    shop = start("v1")
+    story = (
+        "import sys, time; from pathlib import Path; from crossfade.demo.load import Load, LoadOptions\n"
+        f"load = Load(LoadOptions({shop.url!r}, rate_per_s=20, users=2), Path({str(tmp_path / 'load')!r}))\n"
+        "load.start(); print(load.pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", story], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        time.sleep(1.5)
+        os.killpg(parent.pid, end)
+    deadline = time.monotonic() + 15
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert Ledger.read(tmp_path / "load").failed == 0
+
+
+def test_it_ends_at_its_maximum_time(silent: str, tmp_path: Path) -> None:
+    load = Load(LoadOptions(silent, rate_per_s=5, users=0, timeout_s=0.5, max_s=1), tmp_path / "load")
+    load.start()
+    assert load._process is not None
+    assert load._process.wait(15) == 0
+    assert 3 <= load.stop().requests <= 6
+
+
+def test_a_generator_that_died_is_an_error_with_its_last_words(tmp_path: Path) -> None:
+    load = Load(LoadOptions("http://127.0.0.1:1", users=0), tmp_path / "load")
+    load.start()
+    assert load.pid is not None
+    time.sleep(1)
+    os.kill(load.pid, signal.SIGKILL)
+    with pytest.raises(CrossfadeError) as caught:
+        load.stop()
+    assert caught.value.id == "load-ended-early"
+    assert caught.value.facts["code"] == -9
+
+
+def test_a_line_that_is_still_being_written_is_left_for_the_next_time(tmp_path: Path) -> None:
+    (tmp_path / "marks.jsonl").write_text(json.dumps({"name": "a", "at": 1.0}) + '\n{"name": "b"')
+    assert [mark.name for mark in Ledger.read(tmp_path).marks] == ["a"]

@@ -538,4 +538,11 @@ CATALOGUE: dict[str, Kind] = _rows(
         "wanted: {wanted} in the environment of the web process",
         "name the variable that holds its URL: [[dependency]] env = ...",
     ),
+    Kind(
+        "bug",
+        Exit.BUG,
+        "crossfade met something it does not know: {kind}",
+        "{detail} ({where})",
+        "please report this text; CROSSFADE_TRACEBACK=1 prints where it came from",
+    ),
 )

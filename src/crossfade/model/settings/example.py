@@ -66,14 +66,10 @@ def _tables(key: Key, value: Any, around: tuple[str, ...], guesses: Guesses, act
     name = ".".join(toml_key(part) for part in header)
     if key.kind == "tables":
         for number, item in enumerate(value or [None]):
-            yield from _body(
-                key, f"[[{name}]]", item, header, (*header, number), guesses, active and item is not None
-            )
+            yield from _body(key, f"[[{name}]]", item, header, (*header, number), guesses, active and item is not None)
     elif key.kind == "named":
         for part, item in (value or {}).items():
-            yield from _body(
-                key, f"[{name}.{toml_key(part)}]", item, (*header, part), (*header, part), guesses, active
-            )
+            yield from _body(key, f"[{name}.{toml_key(part)}]", item, (*header, part), (*header, part), guesses, active)
     else:
         yield from _body(key, f"[{name}]", value, header, header, guesses, active and value is not None)
 

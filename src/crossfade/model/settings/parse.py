@@ -64,9 +64,7 @@ def read_config(text: str, today: date | None = None) -> Reading:
         problems += _unsaid(cross_findings(config), problems)
         found = contradictions(config, today)
         problems += [
-            Problem(item.path, item.what)
-            for item in found
-            if not any(_touches(key, problems) for key in item.keys)
+            Problem(item.path, item.what) for item in found if not any(_touches(key, problems) for key in item.keys)
         ]
     placed = sorted((replace(p, line=lines.of(p.path)) for p in problems), key=lambda p: p.line)
     return Reading(config, placed)

@@ -78,9 +78,7 @@ class Dependency:
     """Something a version cannot work without. The deep check must turn red when it is cut."""
 
     name: str = setting("The dependency's name.", example="orders database")
-    kind: str = setting(
-        "How it is spoken to.", choices=("postgresql", "http", "redis", "tcp"), example="postgresql"
-    )
+    kind: str = setting("How it is spoken to.", choices=("postgresql", "http", "redis", "tcp"), example="postgresql")
     env: str = setting("The variable that holds its URL; one of a process's `env`.", example="DATABASE_URL")
     critical: bool = setting("Whether the service is down without it.", default=True)
 
@@ -105,9 +103,7 @@ class Database:
         default="",
         example="env:SHOP_DB_PASSWORD",
     )
-    admin_password: str = setting(
-        "A reference to the admin's password, where admin_url is written out.", default=""
-    )
+    admin_password: str = setting("A reference to the admin's password, where admin_url is written out.", default="")
     app_roles: tuple[str, ...] = setting(
         "The two roles that {role} stands for: of the left slot, of the right slot.",
         default=(),
@@ -131,9 +127,7 @@ class Versions:
         choices=("git", "directory", "image"),
     )
     repository: str = setting("The git repository, relative to this file.", default=".")
-    image: str = setting(
-        "The image, with {version} in it.", default="", example="registry.example.com/shop:{version}"
-    )
+    image: str = setting("The image, with {version} in it.", default="", example="registry.example.com/shop:{version}")
     directories: Mapping[str, str] = setting(
         "For source = directory: each version's own directory, relative to this file.", default={}
     )
@@ -273,9 +267,7 @@ class Traffic:
         minimum=0.001,
         maximum=1,
     )
-    fuse_window_s: int = setting(
-        "The time the fuse counts in.", default=10, unit="seconds", minimum=1, maximum=600
-    )
+    fuse_window_s: int = setting("The time the fuse counts in.", default=10, unit="seconds", minimum=1, maximum=600)
     answer_timeout_s: float = setting(
         "How long the proxy waits for an instance before it gives up on the request.",
         default=60.0,

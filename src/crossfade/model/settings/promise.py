@@ -154,9 +154,7 @@ class Endpoint:
     slow_ms: int = setting(
         "From here on an answer counts as slow.", default=500, unit="milliseconds", minimum=1, maximum=600000
     )
-    slow_ratio_max: float = setting(
-        "The part of requests that may be slow.", default=0.05, minimum=0.000001, maximum=1
-    )
+    slow_ratio_max: float = setting("The part of requests that may be slow.", default=0.05, minimum=0.000001, maximum=1)
     hang_ms: int = setting(
         "A request in flight for longer hangs, and counts as failed at once.",
         default=10000,

@@ -30,6 +30,8 @@ _NEEDS = {
     "tables": "tables in double brackets",
 }
 _MISSING = object()
+# What stands in for a required key that is missing, so that the table's other keys can be looked at too.
+_NOTHING: Mapping[str, Any] = {"text": "", "list": (), "map": {}, "whole": 0, "number": 0.0, "date": date.max}
 
 Finding = tuple[KeyPath, str]  # where inside the table, and what is wrong
 Rules = Mapping[type, Callable[[Any], Iterable[Finding]]]
@@ -56,19 +58,19 @@ class Reader:
             value = self._key(key, raw, path, name)
             if value is _MISSING and key.required:
                 complete = False
+                value = _NOTHING.get(key.kind)
             values[key.field_name] = key.default if value is _MISSING else value
-        if not complete:
-            return None
-        value = cls(**values)
-        self._hold(value, path)
-        return value
+        table = cls(**values)
+        self._hold(table, path)
+        return table if complete else None
 
-    def _hold(self, value: Any, path: KeyPath) -> None:
+    def _hold(self, table: Any, path: KeyPath) -> None:
         """Ask the table's own rules; what was found at a key already is not said twice."""
-        rule = self._rules.get(type(value))
-        for tail, what in rule(value) if rule else ():
+        rule = self._rules.get(type(table))
+        before = [problem.path for problem in self.problems]
+        for tail, what in rule(table) if rule else ():
             here = (*path, *tail)
-            if not any(here[: len(p.path)] == p.path or p.path[: len(here)] == here for p in self.problems):
+            if not any(here[: len(p)] == p or p[: len(here)] == here for p in before):
                 self._wrong(here, what)
 
     def _key(self, key: Key, raw: Mapping[str, Any], path: KeyPath, name: str) -> Any:
@@ -117,6 +119,8 @@ class Reader:
             return self._wrong(path, f"is {_said(raw)}; write it as [{key.name}.NAME], once for each")
         if not raw:
             return self._wrong(path, f"is empty; {_example(key)}")
+        if not any(isinstance(item, dict) for item in raw.values()):
+            return self._wrong(path, f"has no name; write it as [{key.name}.{_first(key.about.example)}]")
         items = {name: self.table(key.of, item, (*path, name), name) for name, item in raw.items()}
         kept = {name: item for name, item in items.items() if item is not None}
         return kept if len(kept) == len(items) else _MISSING

@@ -28,6 +28,7 @@ defaults
 frontend shop
   bind 127.0.0.1:{port}
   default_backend shop
+  http-response set-header x-crossfade-slot left
 backend shop
   server one 127.0.0.1:{one}
   server two 127.0.0.1:{two}
@@ -108,6 +109,7 @@ def test_stopping_a_drained_instance_behind_a_proxy_loses_nothing(
         time.sleep(2)
     ledger = load.stop()
     assert [(sent.endpoint, sent.status, sent.error) for sent in ledger.failures] == []
+    assert ledger.by_slot == {"left": ledger.requests}
     assert ledger.window("one left").requests > 100
     assert {sent.status for sent in ledger.of(endpoint="GET /reports/daily")} == {200}
     assert ledger.lost_writes(database.admin_url) == []

@@ -29,8 +29,6 @@ def private_directory(path: Path) -> None:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = path.lstat()
     if found.st_uid != os.getuid() or path.is_symlink():
-        raise fail(
-            "proxy-setting-invalid", setting="state_dir", value=repr(str(path)), pattern="a directory of ours"
-        )
+        raise fail("proxy-setting-invalid", setting="state_dir", value=repr(str(path)), pattern="a directory of ours")
     if found.st_mode & 0o022:
         path.chmod(0o700)

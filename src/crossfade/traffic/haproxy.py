@@ -71,8 +71,11 @@ class HaproxyProxy:
             write_durably(settings.config_path, text)
 
     def argv(self) -> list[str]:
-        """The command that runs the proxy in the foreground. SIGUSR1 ends it when its requests have ended."""
-        return [self.settings.binary, "-db", "-f", str(self.settings.config_path)]
+        """The command that runs the proxy in the foreground. SIGUSR1 ends it when its requests have ended.
+
+        `env` becomes the proxy, so the process id is the same; UTC keeps summer time out of what it prints.
+        """
+        return ["env", "TZ=UTC0", self.settings.binary, "-db", "-f", str(self.settings.config_path)]
 
     # -- the fader --------------------------------------------------------------------------------
 

@@ -245,8 +245,7 @@ def _count(s: HaproxySettings) -> list[str]:
         "    http-after-response sc-inc-gpc0(0) if armed !pinned",
         f"    http-after-response sc-inc-gpc1(0) if {suspect}",
         f"    http-after-response set-var(txn.failed_ppm) sc0_gpc1_rate({FUSE_TABLE}),mul(1000000) if {suspect}",
-        f"    http-after-response set-var(txn.allowed_ppm) sc0_gpc0_rate({FUSE_TABLE}),mul(txn.ratio_ppm)"
-        f" if {suspect}",
+        f"    http-after-response set-var(txn.allowed_ppm) sc0_gpc0_rate({FUSE_TABLE}),mul(txn.ratio_ppm) if {suspect}",
         f"    http-after-response set-map({s.map_path}) tripped %[var(txn.generation)]"
         f" if {suspect} !assigned_old !tripped still_armed over_failures over_ratio",
     ]
@@ -260,9 +259,7 @@ def _slot(s: HaproxySettings, slot: Slot, places: Mapping[str, Address]) -> list
     servers = []
     for name in s.place_names:
         held = places.get(name)
-        servers.append(
-            f"    server {name} " + (f"{held.host}:{held.port}" if held else f"{FREE_ADDRESS} disabled")
-        )
+        servers.append(f"    server {name} " + (f"{held.host}:{held.port}" if held else f"{FREE_ADDRESS} disabled"))
     return [
         "",
         f"backend {slot} from crossfade",

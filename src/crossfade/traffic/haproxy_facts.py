@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 
 from crossfade.model.ports import Address, InFlight, Slot
 from crossfade.traffic.haproxy_config import FRONTEND
@@ -90,7 +91,7 @@ def parse_sessions(text: str) -> list[InFlight]:
     """`show sess all`: requests accepted and not yet answered.
 
     The age is taken against the newest stream of the dump, which is the one that asked for it: both
-    times come from the proxy's clock, so neither our clock nor the time zone matters.
+    times come from the proxy's clock, which runs in UTC (`HaproxyProxy.argv`), so no summer time ages a request.
     """
     streams = list(_streams(text))
     if not streams:
@@ -109,7 +110,7 @@ def parse_sessions(text: str) -> list[InFlight]:
 
 def _streams(text: str) -> Iterator[tuple[datetime, str, str]]:
     found = list(_STREAM.finditer(text))
-    for match, following in zip(found, [*found[1:], None], strict=True):
+    for match, following in zip_longest(found, found[1:]):
         block = text[match.end() : following.start() if following else len(text)]
         at = datetime.strptime(match["at"], "%d/%b/%Y:%H:%M:%S.%f")  # noqa: DTZ007 (only differences are used)
         yield at, match["id"], block

@@ -32,9 +32,7 @@ def read_layout(settings: HaproxySettings) -> dict[Slot, Places]:
     if not settings.members_path.exists():
         return {slot: {} for slot in Slot}
     raw = json.loads(settings.members_path.read_text())
-    return {
-        slot: {name: Address(host, port) for name, (host, port) in raw.get(str(slot), {}).items()} for slot in Slot
-    }
+    return {slot: {name: Address(host, port) for name, (host, port) in raw.get(str(slot), {}).items()} for slot in Slot}
 
 
 def write_layout(settings: HaproxySettings, layout: Mapping[Slot, Places]) -> None:
@@ -44,9 +42,7 @@ def write_layout(settings: HaproxySettings, layout: Mapping[Slot, Places]) -> No
     write_durably(settings.config_path, render(settings, layout))
 
 
-def settle(
-    held: Mapping[str, Address], wanted: Sequence[Address], free: Sequence[str]
-) -> tuple[Places, list[Address]]:
+def settle(held: Mapping[str, Address], wanted: Sequence[Address], free: Sequence[str]) -> tuple[Places, list[Address]]:
     """Give each wanted address a place: the one it holds, else a free one. Also says who found none. Pure."""
     places: Places = {}
     for name, address in held.items():

@@ -66,9 +66,7 @@ class Town:
 
     def start_instance(self, name: str, port: int | None = None) -> Address:
         address = Address("127.0.0.1", port or free_port())
-        process = subprocess.Popen(
-            [sys.executable, str(INSTANCE), name, str(address.port)], stdout=subprocess.PIPE
-        )
+        process = subprocess.Popen([sys.executable, str(INSTANCE), name, str(address.port)], stdout=subprocess.PIPE)
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         self.instances[name] = (process, address)
@@ -94,9 +92,7 @@ class Town:
         return sum(m.state == "up" for members in self.proxy.observe().members.values() for m in members)
 
     def collector(self, **extra: int) -> RingCollector:
-        collector = RingCollector(
-            "127.0.0.1", self.settings.collector_port, SystemClock(), self.proxy.pid, **extra
-        )
+        collector = RingCollector("127.0.0.1", self.settings.collector_port, SystemClock(), self.proxy.pid, **extra)
         self.collectors.append(collector)
         return collector
 

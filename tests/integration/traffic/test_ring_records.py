@@ -152,9 +152,7 @@ def test_anybody_else_is_refused(town: Any) -> None:
     collector = town.collector()
     town.get("/true")
     town.records(collector, 1)
-    forged = "1 1795476717051755 right right 1 127.0.0.1:1 100 - 500 -- 9 0 0 - 5 r:1 GET /forged".replace(
-        " ", "\t"
-    )
+    forged = "1 1795476717051755 right right 1 127.0.0.1:1 100 - 500 -- 9 0 0 - 5 r:1 GET /forged".replace(" ", "\t")
     with socket.create_connection(("127.0.0.1", collector.port)) as stranger:
         stranger.sendall(f"{forged}\n".encode())
         stranger.settimeout(5)

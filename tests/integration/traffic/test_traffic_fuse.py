@@ -30,17 +30,13 @@ def test_it_trips_stays_latched_and_is_cleared_by_disarming(town: Any, old: Slot
     collector = town.collector()
     failures = blow(town, old)
     assert LIMIT.failures <= failures <= 2 * LIMIT.failures + 5  # the old lane's own failures are among them
-    assert {town.get().text for _ in range(100)} == {f"{old}1"}, (
-        "the new version answers well again; it stays latched"
-    )
+    assert {town.get().text for _ in range(100)} == {f"{old}1"}, "the new version answers well again; it stays latched"
     assert {town.get(unit=f"c{n}").text for n in range(50)} == {f"{old}1"}
     town.fade(old, FULL_BP, fuse=LIMIT, pin=SECRET)
     assert {town.get().text for _ in range(50)} == {f"{old}1"}, "whatever the share says"
     assert town.facts().fuse_tripped
     assert town.facts().fader.new_share_bp == FULL_BP
-    assert town.get(x_crossfade_pin=f"{SECRET}:{old.other}").text == f"{old.other}1", (
-        "pins still reach the new slot"
-    )
+    assert town.get(x_crossfade_pin=f"{SECRET}:{old.other}").text == f"{old.other}1", "pins still reach the new slot"
     town.wait_for(lambda: len(collector.take()) == 0 and collector.health().connected, "the records came")
     town.get()
     assert town.records(collector, 1)[0].share_bp == 0, "the share in force was none"

@@ -184,9 +184,7 @@ def test_a_post_that_was_sent_is_never_sent_again_and_a_get_is(town: Any) -> Non
             town.start_instance(name, address.port)
     town.wait_up(2)
     assert town.get("/die").status in (502, 503)
-    town.wait_for(
-        lambda: all(p.poll() is not None for p, _ in town.instances.values()), "a GET is tried elsewhere"
-    )
+    town.wait_for(lambda: all(p.poll() is not None for p, _ in town.instances.values()), "a GET is tried elsewhere")
 
 
 def test_a_new_slot_without_instances_gives_its_requests_to_the_old(town: Any) -> None:

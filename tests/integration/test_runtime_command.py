@@ -39,9 +39,7 @@ elif what == "log":
 def tool(here: Path) -> CommandRuntime:
     script = here / "tool.py"
     script.write_text(TOOL)
-    start, stop, rows, log = (
-        (sys.executable, str(script), str(here), w) for w in ("start", "stop", "list", "log")
-    )
+    start, stop, rows, log = ((sys.executable, str(script), str(here), w) for w in ("start", "stop", "list", "log"))
     return CommandRuntime(start, stop, rows, timeout_s=20.0, log_tail=log)
 
 

@@ -325,17 +325,13 @@ def test_start_killed_after_any_step_is_completed_by_starting_again(
     assert all(SECRET in get(i) for i in found)
     key = runtime._places.marker("")
     marked = [
-        p.pid
-        for p in procfs.processes()
-        if procfs.environment(p.pid).get("CROSSFADE_INSTANCE", "").startswith(key)
+        p.pid for p in procfs.processes() if procfs.environment(p.pid).get("CROSSFADE_INSTANCE", "").startswith(key)
     ]
     assert sorted(marked) == sorted(i.pid or 0 for i in found)  # and nothing was started twice
 
 
 @pytest.mark.parametrize("step", STEPS_OF_STOP)
-def test_stop_killed_after_any_step_is_completed_by_stopping_again(
-    state_dir: Path, tmp_path: Path, step: str
-) -> None:
+def test_stop_killed_after_any_step_is_completed_by_stopping_again(state_dir: Path, tmp_path: Path, step: str) -> None:
     runtime = SupervisorRuntime(state_dir, CLOCK)
     runtime.start(lane(tmp_path / "v1", Slot.LEFT, "v1"))
     (before,) = serving(runtime, Slot.LEFT)

@@ -77,9 +77,7 @@ def lay_out(places: Places, lane: LaneSpec, taken: Sequence[int]) -> LaneFile:
     return LaneFile(lane.slot, lane.version, lane.digest, identity_of(lane), laid)
 
 
-def _program(
-    places: Places, lane: LaneSpec, process: ProcessSpec, name: str, index: int, port: int | None
-) -> Program:
+def _program(places: Places, lane: LaneSpec, process: ProcessSpec, name: str, index: int, port: int | None) -> Program:
     facts = {
         "slot": str(lane.slot),
         "role": process.role,

@@ -124,8 +124,13 @@ def _account(user: str) -> pwd.struct_passwd:
 
 
 def _become(program: record.Program, env: dict[str, str]) -> NoReturn:
+    os.umask(0o022)  # supervisord's is tighter, for the logs it opens
     try:
         os.chdir(program.directory)
+    except OSError as exc:
+        reason = f"{exc.strerror}: {program.directory}"
+        raise fail("program-not-started", program=program.argv[0], reason=reason) from exc
+    try:
         if program.user is not None and os.geteuid() == 0:
             account = _account(program.user)
             os.initgroups(account.pw_name, account.pw_gid)
@@ -135,8 +140,7 @@ def _become(program: record.Program, env: dict[str, str]) -> NoReturn:
             signal.signal(ignored_by_python, signal.SIG_DFL)
         os.execvpe(program.argv[0], list(program.argv), env)  # noqa: S606 - to start it is the purpose
     except OSError as exc:
-        reason = f"{exc.strerror} ({exc.filename or program.directory})"
-        raise fail("program-not-started", program=program.argv[0], reason=reason) from exc
+        raise fail("program-not-started", program=program.argv[0], reason=exc.strerror) from exc
 
 
 if __name__ == "__main__":

@@ -73,9 +73,7 @@ class Rpc:
             raise fail("supervisor-refused", call=method, reason=fault.faultString) from fault
         except (OSError, HTTPException, xmlrpc.client.Error) as exc:
             reason = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
-            raise fail(
-                "runtime-unreachable", runtime="supervisord", where=self._socket_file, reason=reason
-            ) from exc
+            raise fail("runtime-unreachable", runtime="supervisord", where=self._socket_file, reason=reason) from exc
         finally:
             connection.close()
         return values[0]
@@ -89,9 +87,7 @@ class Rpc:
         rows = self._call("getAllProcessInfo")
         assert isinstance(rows, list)
         return [
-            ProcessInfo(
-                r["group"], r["name"], r["statename"], r["pid"], r["start"], r["exitstatus"], r["spawnerr"]
-            )
+            ProcessInfo(r["group"], r["name"], r["statename"], r["pid"], r["start"], r["exitstatus"], r["spawnerr"])
             for r in rows
         ]
 

@@ -232,9 +232,7 @@ def find_supervisord(state_dir: Path, clock: Clock) -> Supervisord | None:
     try:
         rpc.pid()
     except CrossfadeError as error:
-        if error.id == "supervisor-refused" or isinstance(
-            error.__cause__, FileNotFoundError | ConnectionRefusedError
-        ):
+        if error.id == "supervisor-refused" or isinstance(error.__cause__, FileNotFoundError | ConnectionRefusedError):
             return None  # it is ending, or gone
         raise  # there but mute: what it watches would come back if it were taken for gone
     return Supervisord(places, clock, rpc)

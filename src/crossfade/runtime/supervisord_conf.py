@@ -37,7 +37,7 @@ def main_conf(places: Places, socket_file: Path) -> str:
         "logfile_backups=2",
         f"childlogdir={places.supervisor}",
         "nocleanup=true",
-        "umask=022",
+        "umask=077",
         *(["user=root"] if os.geteuid() == 0 else []),
         "[rpcinterface:supervisor]",
         "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
@@ -50,9 +50,7 @@ def main_conf(places: Places, socket_file: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def group_conf(
-    group: str, record: Path, programs: Sequence[Program], *, autostart: bool = True, priority: int
-) -> str:
+def group_conf(group: str, record: Path, programs: Sequence[Program], *, autostart: bool = True, priority: int) -> str:
     """The file of one group: one program an instance. Groups with a high priority number are stopped first."""
     lines = [f"[group:{group}]", "programs=" + ",".join(p.name for p in programs), f"priority={priority}"]
     for program in programs:

@@ -21,9 +21,7 @@ def expand(template: str, facts: Mapping[str, str], where: str) -> str:
         name = match.group(1)
         if name not in facts:
             known = " ".join("{" + key + "}" for key in facts)
-            raise fail(
-                "placeholder-unknown", where=where, placeholder="{" + name + "}", template=template, known=known
-            )
+            raise fail("placeholder-unknown", where=where, placeholder="{" + name + "}", template=template, known=known)
         return facts[name]
 
     return _PLACEHOLDER.sub(fact, template)

@@ -164,9 +164,7 @@ def _digest_in_git(directory: Path) -> str | None:
     if top is None:
         return None
     inside = directory.resolve().relative_to(top)
-    return (
-        git.commit_of(directory, "HEAD") if inside == Path() else git.ask(directory, "rev-parse", f"HEAD:{inside}")
-    )
+    return git.commit_of(directory, "HEAD") if inside == Path() else git.ask(directory, "rev-parse", f"HEAD:{inside}")
 
 
 def _content_digest(directory: Path) -> str:

@@ -26,6 +26,10 @@ def test_two_of_one_name_are_refused() -> None:
         parse("-- one --\nSELECT 1\n-- one --\nSELECT 2")
 
 
+def test_no_query_asks_a_cache_for_the_schema() -> None:
+    assert "to_regclass" not in query("installed")
+
+
 def test_every_query_touches_only_our_schema() -> None:
     for name in ("put_rows", "acquire_lease", "renew_lease", "release_lease", "bind", "note_migration"):
         tables = re.findall(r"(?:INTO|FROM|UPDATE) ([a-z_.]+)", query(name))

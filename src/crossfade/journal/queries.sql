@@ -3,8 +3,12 @@
 SELECT pg_advisory_xact_lock(hashtextextended('crossfade journal schema', 0))
 
 -- installed --
--- Whether the schema is there.
-SELECT to_regclass('crossfade.migration') IS NOT NULL
+-- Whether the schema is there. Asked of the tables, not of to_regclass: that one answers from a cache, which an installer
+-- that waited for the lock would find out of date.
+SELECT EXISTS (
+    SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'crossfade' AND c.relname = 'migration'
+)
 
 -- applied_migrations --
 SELECT version FROM crossfade.migration

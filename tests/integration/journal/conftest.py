@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import socket
@@ -45,16 +46,14 @@ NewCluster = Callable[..., Cluster]
 
 @pytest.fixture(scope="session")
 def new_cluster() -> Iterator[NewCluster]:
-    base = Path(
-        tempfile.mkdtemp(prefix="crossfade-journal-")
-    )  # the server's user can pass; pytest's own is closed
+    base = Path(tempfile.mkdtemp(prefix="crossfade-journal-"))  # the server's user can pass; pytest's own is closed
     base.chmod(0o711)
     clusters: list[Cluster] = []
 
     def make(name: str = "cluster", create: bool = True, **settings: str) -> Cluster:
         directory = base / name
         directory.mkdir(mode=0o711)
-        cluster = Cluster(directory, free_port(), find_postgres())
+        cluster = Cluster(directory, free_port(), find_postgres(os.environ.get("CROSSFADE_TEST_POSTGRES")))
         clusters.append(cluster)
         if create:
             cluster.create({"fsync": "off", "max_connections": "30", **settings}, lambda: secrets.token_hex(8))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import threading
 
 import psycopg
 import pytest
@@ -46,6 +47,27 @@ def test_fresh_then_bound(walker) -> None:
     assert with_rows(walker()).journal.bind().outcome == "bound"
 
 
+def test_two_first_starts_at_once_bind_to_one_installation(walker, home) -> None:
+    rivals = [walker() for _ in range(4)]
+    gate = threading.Barrier(len(rivals))
+    outcomes = []
+
+    def start(one) -> None:
+        gate.wait()
+        outcomes.append(str(one.journal.bind().outcome))
+
+    threads = [threading.Thread(target=start, args=(one,)) for one in rivals]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(outcomes) <= {"fresh", "bound"}
+    assert len(outcomes) == 4
+    installations = {one.spool.identity.installation for one in rivals}
+    assert home.ask("SELECT installation FROM crossfade.binding") == [(installations.pop(),)]
+    assert not installations
+
+
 def test_a_dumped_copy_in_another_cluster_is_refused(walker, home, new_cluster, tmp_path) -> None:
     original = with_rows(walker())
     database = original.spool.identity.database
@@ -74,9 +96,7 @@ def test_two_copies_of_one_state_directory_cannot_both_go_on(walker, tmp_path) -
     one = with_rows(walker())
     shutil.copytree(tmp_path / "state", tmp_path / "copy")
     one.journal.append("r1", RowKind.EVENT, STATE, {})
-    assert refused(walker(state=tmp_path / "copy")).facts["reason"] == (
-        "the database holds rows that the spool lacks"
-    )
+    assert refused(walker(state=tmp_path / "copy")).facts["reason"] == ("the database holds rows that the spool lacks")
 
 
 def test_a_database_restored_from_an_older_backup_is_behind_until_adopted(walker, home) -> None:
@@ -156,9 +176,7 @@ def _base_backup(primary, standby) -> None:
     run_as = primary.run_as()
     home = standby.directory
     for name in ("password", "crossfade.conf"):
-        (home / name).write_text(
-            (primary.directory / name).read_text().replace(str(primary.port), str(standby.port))
-        )
+        (home / name).write_text((primary.directory / name).read_text().replace(str(primary.port), str(standby.port)))
     (home / "crossfade.conf").chmod(0o644)
     (home / "server.log").touch()
     data = home / "data"

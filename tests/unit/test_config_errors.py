@@ -167,8 +167,7 @@ def test_an_empty_file_says_what_is_required() -> None:
         (
             '"GET /"',
             '"GET /orders/{id}"',
-            "10: endpoint[0].smoke.path: is missing, and /orders/{id} has a placeholder; write the path of a real"
-            " one",
+            "10: endpoint[0].smoke.path: is missing, and /orders/{id} has a placeholder; write the path of a real one",
         ),
         (
             "[endpoint.smoke]",
@@ -208,8 +207,7 @@ def test_an_empty_file_says_what_is_required() -> None:
         (
             '"{port}"]',
             '"{port}", "--db=postgresql://a:b@h/d"]',
-            "5: process.web.command[5]: has a password written out, and everybody on the machine can read it; use"
-            " env",
+            "5: process.web.command[5]: has a password written out, and everybody on the machine can read it; use env",
         ),
         (
             '"env:DATABASE_URL"',
@@ -226,8 +224,7 @@ def test_an_empty_file_says_what_is_required() -> None:
         (
             '"env:DATABASE_URL"',
             '"host=h password=b"',
-            '13: database.main.app_url: has a password written out; leave it out, and write app_password ='
-            ' "env:NAME"',
+            '13: database.main.app_url: has a password written out; leave it out, and write app_password = "env:NAME"',
         ),
         (
             '"env:DATABASE_URL"',
@@ -316,17 +313,13 @@ def test_references_and_unsecret_names_pass() -> None:
 
 def test_what_follows_from_a_mistake_is_not_said_twice() -> None:
     text = MINIMAL.replace('match = "GET /"', 'match = "GET /"\nslow_ms = 20000\nhang_ms = "x"')
-    assert listing(text) == [
-        'crossfade.toml:11: endpoint[0].hang_ms: is the text "x", but a whole number is needed'
-    ]
+    assert listing(text) == ['crossfade.toml:11: endpoint[0].hang_ms: is the text "x", but a whole number is needed']
 
 
 def test_slots_connect_as_roles_of_their_own() -> None:
     from crossfade.model.ports import Slot
 
-    text = MINIMAL.replace(
-        '"env:DATABASE_URL"', '"postgresql://{role}@h/d"\napp_roles = ["shop_left", "shop_right"]'
-    )
+    text = MINIMAL.replace('"env:DATABASE_URL"', '"postgresql://{role}@h/d"\napp_roles = ["shop_left", "shop_right"]')
     database = parse_config(text).database
     assert database.app_url_for(Slot.LEFT) == "postgresql://shop_left@h/d"
     assert database.app_url_for(Slot.RIGHT) == "postgresql://shop_right@h/d"

@@ -10,6 +10,7 @@ import types
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from datetime import date
+from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 _META = "setting"
@@ -54,8 +55,13 @@ class Key:
         return self.kind in ("table", "tables", "named")
 
 
-def keys_of(cls: type) -> Iterator[Key]:
+@cache
+def keys_of(cls: type) -> tuple[Key, ...]:
     """The keys of a settings dataclass, in the order in which they are written."""
+    return tuple(_keys(cls))
+
+
+def _keys(cls: type) -> Iterator[Key]:
     hints = get_type_hints(cls)
     for item in fields(cls):
         about = item.metadata[_META]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from bisect import bisect_left
 
 from crossfade.model.settings.problem import KeyPath
 
@@ -33,6 +34,7 @@ class Lines:
 
     def __init__(self, text: str) -> None:
         self._text = text.replace("\r\n", "\n")
+        self._ends = [at for at, char in enumerate(self._text) if char == "\n"]
         self._at = 0
         self._lines: dict[KeyPath, int] = {}
         self._counts: dict[KeyPath, int] = {}  # of each array of tables: how many were seen
@@ -150,4 +152,4 @@ class Lines:
             self._at = found.end()
 
     def _note(self, path: KeyPath) -> None:
-        self._lines.setdefault(path, self._text.count("\n", 0, self._at) + 1)
+        self._lines.setdefault(path, bisect_left(self._ends, self._at) + 1)

@@ -11,7 +11,7 @@ from crossfade.model.errors import CrossfadeError
 from crossfade.model.ports import Address, Slot
 from crossfade.signals.ring_line import FIELDS
 from crossfade.traffic.haproxy_config import RECORD_FIELDS, render
-from crossfade.traffic.haproxy_settings import SOCKET_PATH_MAX, HaproxySettings, Route
+from crossfade.traffic.haproxy_settings import HaproxySettings, Route
 from crossfade.traffic.snippet import snippet
 
 SETTINGS = HaproxySettings("haproxy", Path("/srv/state"), "127.0.0.1", 8080, 9999, unit_cookie="sid", maxconn=100)
@@ -56,13 +56,6 @@ def test_members_stand_in_their_places_and_the_rest_is_free() -> None:
 def test_a_route_has_its_own_time_in_both_slots() -> None:
     text = render(replace(SETTINGS, routes=(Route("/reports", 120),)), {})
     assert text.count("http-request set-timeout server 120000ms if { path_beg /reports }") == 2
-
-
-def test_a_long_state_directory_gets_a_short_socket() -> None:
-    long = replace(SETTINGS, state_dir=Path("/srv/" + "deep/" * 30))
-    assert SETTINGS.socket_path == Path("/srv/state/admin.sock")
-    assert len(str(long.socket_path)) <= SOCKET_PATH_MAX
-    assert long.socket_path != replace(SETTINGS, state_dir=Path("/srv/" + "deed/" * 30)).socket_path
 
 
 def test_maxconn_fits_the_limit_of_open_files() -> None:

@@ -51,13 +51,12 @@ class HaproxyProxy:
         """
         settings = self.settings
         private_directory(settings.state_dir)
-        private_directory(settings.socket_path.parent)
         write_file(settings.map_path, self._in_file())
         candidate = settings.config_path.with_name("haproxy.candidate.cfg")
         text = render(settings, read_layout(settings))
         write_durably(candidate, text)
         checked = subprocess.run(
-            [settings.binary, "-c", "-q", "-f", str(candidate)],
+            [settings.binary, "-c", "-q", "-C", str(settings.state_dir), "-f", candidate.name],
             capture_output=True,
             text=True,
             timeout=CHECK_TIMEOUT_S,
@@ -75,7 +74,17 @@ class HaproxyProxy:
 
         `env` becomes the proxy, so the process id is the same; UTC keeps summer time out of what it prints.
         """
-        return ["env", "TZ=UTC0", self.settings.binary, "-db", "-f", str(self.settings.config_path)]
+        settings = self.settings
+        return [
+            "env",
+            "TZ=UTC0",
+            settings.binary,
+            "-db",
+            "-C",
+            str(settings.state_dir),
+            "-f",
+            settings.config_path.name,
+        ]
 
     # -- the fader --------------------------------------------------------------------------------
 

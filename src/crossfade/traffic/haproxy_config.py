@@ -90,7 +90,7 @@ def _global(s: HaproxySettings) -> list[str]:
         "global",
         f"    maxconn {s.connections_max()}",
         f"    nbthread {s.threads}",
-        f"    stats socket {s.socket_path} mode 600 level admin",
+        f"    stats socket unix@{s.socket_path.name} mode 600 level admin",  # relative: AF_UNIX takes 107 bytes
         "    stats timeout 30s",
         f"    hard-stop-after {_ms(s.drain_cap_s)}",
         "    no strict-limits",  # a proxy with fewer connections than asked for is better than none

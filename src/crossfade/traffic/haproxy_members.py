@@ -1,6 +1,6 @@
 """Which instances stand in which places of a slot, now and after a restart.
 
-Rule: the wanted layout is written first (members.json, and the rendered file a restarted proxy reads),
+Rule: the wanted layout is written first (the rendered file a restarted proxy reads, and members.json),
 the running process is told second. A place that is taken away drains: it gets no new request, finishes
 those it has, then is closed. After the drain cap its requests are cut.
 
@@ -36,10 +36,10 @@ def read_layout(settings: HaproxySettings) -> dict[Slot, Places]:
 
 
 def write_layout(settings: HaproxySettings, layout: Mapping[Slot, Places]) -> None:
-    """Write the layout and the file rendered from it."""
+    """Write the rendered file, then the layout: a crash in between leaves a difference, so both are written again."""
     raw = {slot: {name: [at.host, at.port] for name, at in places.items()} for slot, places in layout.items()}
-    write_durably(settings.members_path, json.dumps(raw, indent=1) + "\n")
     write_durably(settings.config_path, render(settings, layout))
+    write_durably(settings.members_path, json.dumps(raw, indent=1) + "\n")
 
 
 def settle(held: Mapping[str, Address], wanted: Sequence[Address], free: Sequence[str]) -> tuple[Places, list[Address]]:
@@ -83,7 +83,7 @@ class Members:
         Called again it goes on where it was: what still drains is closed once it is empty.
         """
         wanted = [check_address(address) for address in addresses]
-        until_s = self.clock.monotonic_s() + self.settings.drain_wait_s
+        until_s: float | None = None  # begins once those that leave were told; a slow disk is not their time
         told: set[str] = set()
         while True:
             places = [p for p in parse_stat(self.socket.ask("show stat")).places if p.slot is slot]
@@ -98,7 +98,9 @@ class Members:
             draining = self._take_away(places, chosen, told)
             if not draining and not left_over:
                 return
-            if self.clock.monotonic_s() >= until_s:
+            now_s = self.clock.monotonic_s()
+            until_s = now_s + self.settings.drain_wait_s if until_s is None else until_s
+            if now_s >= until_s:
                 break
             self.clock.sleep(POLL_S)
         if left_over:

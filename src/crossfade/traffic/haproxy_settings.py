@@ -10,8 +10,6 @@ a set of harmless characters; nobody can add a directive by naming a cookie.
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 import resource
 from dataclasses import dataclass
@@ -19,7 +17,6 @@ from pathlib import Path
 
 from crossfade.model.errors import fail
 
-SOCKET_PATH_MAX = 90  # AF_UNIX takes 107 bytes; HAProxy binds to "<path>.<pid>.tmp" first
 MAXCONN_CAP = 20_000
 FILES_KEPT_BACK = 300  # listeners, checks, the ring, the socket
 _TOKEN = re.compile(r"[A-Za-z0-9!$&*+._~^-]{1,64}")
@@ -79,12 +76,8 @@ class HaproxySettings:
 
     @property
     def socket_path(self) -> Path:
-        """The runtime socket, at a short path where the state directory's is too long for AF_UNIX."""
-        wanted = self.state_dir / "admin.sock"
-        if len(os.fsencode(wanted)) <= SOCKET_PATH_MAX:
-            return wanted
-        tag = hashlib.sha256(os.fsencode(self.state_dir)).hexdigest()[:12]
-        return Path(f"/tmp/crossfade-{os.getuid()}-{tag}") / "admin.sock"  # noqa: S108 (made 0700, owner checked)
+        """The runtime socket. Its directory may be deeper than AF_UNIX allows: both sides name it relatively."""
+        return self.state_dir / "admin.sock"
 
     @property
     def place_names(self) -> tuple[str, ...]:

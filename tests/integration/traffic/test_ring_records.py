@@ -200,3 +200,27 @@ def give_up(town: Any, path: str, after_s: float = 0.05) -> None:
     with socket.create_connection(("127.0.0.1", town.settings.port)) as client:
         client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         time.sleep(after_s)
+
+
+def test_a_very_long_path_is_cut_and_still_a_record(town: Any) -> None:
+    town.lanes()
+    collector = town.collector()
+    assert town.get("/" + "a" * 7000).status == 200
+    assert town.get("/after").status == 200
+    long, after = town.records(collector, 2)
+    assert long.path.startswith("/aaaa")
+    assert 1000 < len(long.path) < 4096
+    assert after.path == "/after"
+
+
+def test_a_full_ring_keeps_the_newest_lines(make_town: Any) -> None:
+    town = make_town(ring_bytes=32_768)
+    town.lanes()
+    for n in range(600):
+        town.get(f"/{n}")
+    collector = town.collector()
+    town.wait_for(lambda: collector.health().connected, "the proxy connects")
+    time.sleep(0.5)
+    paths = [r.path for r in collector.take()]
+    assert 100 < len(paths) < 600
+    assert paths == [f"/{n}" for n in range(600 - len(paths), 600)]

@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,10 +80,8 @@ def test_adding_and_removing_members_loses_no_request(town: Any) -> None:
             town.proxy.set_members(Slot.LEFT, [first])
             assert [m.address for m in town.facts().members[Slot.LEFT]] == [first]
             town.kill_instance(f"extra{turn}")
-    for one in asking:
-        assert one.failed == {}
-        assert sum(one.seen.values()) > 50
-        assert {text for _, text in one.seen} >= {"left1", "extra0", "extra3"}
+    assert [one.failed for one in asking] == [{}, {}]
+    assert {text for one in asking for _, text in one.seen} >= {"left1", "extra0", "extra3"}
 
 
 def test_a_request_in_flight_finishes_when_its_member_is_removed(town: Any) -> None:
@@ -236,3 +236,44 @@ def test_what_is_asked_twice_is_done_once(town: Any) -> None:
     town.proxy.write_config()
     twice = town.facts()
     assert (twice.fader, twice.members, twice.started_at) == (once.fader, once.members, once.started_at)
+
+
+def test_a_state_directory_deeper_than_a_socket_path_may_be(make_town: Any, tmp_path: Path) -> None:
+    town = make_town(state_dir=tmp_path / ("deep-" * 20) / ("down-" * 20))
+    town.lanes()
+    town.fade(Slot.LEFT, FULL_BP)
+    assert town.get().text == "right1"
+
+
+def test_several_threads_keep_the_promises(make_town: Any) -> None:
+    town = make_town(threads=2)
+    town.lanes()
+    collector = town.collector()
+    town.fade(Slot.LEFT, FULL_BP, fuse=FuseLimit(20, 0.1))
+    with customers(town, "GET", "POST", "GET") as asking:
+        time.sleep(1)
+    assert [one.failed for one in asking] == [{}, {}, {}]
+    count = sum(sum(one.seen.values()) for one in asking)
+    assert {(r.assigned, r.share_bp) for r in town.records(collector, count)} == {(Slot.RIGHT, FULL_BP)}
+    for _ in range(count // 8):
+        town.get("/fail/1000")
+    assert town.facts().fuse_tripped
+
+
+def test_secrets_and_files_are_for_their_owner_only(town: Any) -> None:
+    town.fade(Slot.LEFT, 0, pin=SECRET)
+    settings = town.settings
+    for path in (settings.map_path, settings.config_path, settings.socket_path):
+        assert path.stat().st_mode & 0o077 == 0, path
+    assert SECRET not in settings.config_path.read_text()
+    assert SECRET not in " ".join(town.proxy.argv())
+
+
+def test_a_configuration_the_proxy_does_not_take_leaves_the_one_before(town: Any) -> None:
+    before = town.settings.config_path.read_text()
+    broken = type(town.proxy)(replace(town.settings, threads=10_000), town.proxy._members.clock)
+    with pytest.raises(CrossfadeError) as raised:
+        broken.write_config()
+    assert raised.value.id == "proxy-config-invalid"
+    assert "nbthread" in raised.value.render()
+    assert town.settings.config_path.read_text() == before

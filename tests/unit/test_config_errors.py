@@ -260,6 +260,18 @@ def test_an_empty_file_says_what_is_required() -> None:
         ),
         (
             "[[endpoint]]",
+            '[runtime]\ndriver = "command"\n[runtime.command]\nstart = ["d", "{slot}"]\nstop = ["d"]\nlist = ["d"]\n'
+            "[[endpoint]]",
+            "10: runtime.command.start[1]: has {slot}; the program finds that in CROSSFADE_SLOT",
+        ),
+        (
+            "[[endpoint]]",
+            '[traffic]\ndriver = "command"\n[traffic.command]\nset_share = ["lb", "{precent}"]\n'
+            'read_share = ["lb"]\n[[endpoint]]',
+            '10: traffic.command.set_share[1]: has {precent}, which nothing fills in; did you mean "percent"?',
+        ),
+        (
+            "[[endpoint]]",
             '[traffic]\nlisten = "8080"\n[[endpoint]]',
             '8: traffic.listen: is "8080"; host and port are needed, for example "127.0.0.1:8080"',
         ),

@@ -139,18 +139,16 @@ class Versions:
 
 @dataclass(frozen=True)
 class RuntimeCommands:
-    """A deploy tool of your own, as four programs."""
+    """A deploy tool of your own, as four programs; what they are told and print: command-drivers.md."""
 
     start: tuple[str, ...] = setting(
-        "Starts {version} in {slot}, unless it runs there already.",
-        example=("./deploy", "start", "{slot}", "{version}"),
+        "Starts the version in CROSSFADE_VERSION in the slot in CROSSFADE_SLOT, unless it runs there already.",
+        example=("./deploy", "start"),
     )
-    stop: tuple[str, ...] = setting("Stops what runs in {slot}.", example=("./deploy", "stop", "{slot}"))
-    list: tuple[str, ...] = setting(
-        "Prints what runs, as JSON (see docs/reference/command-drivers.md).", example=("./deploy", "list")
-    )
+    stop: tuple[str, ...] = setting("Stops what runs in the slot in CROSSFADE_SLOT.", example=("./deploy", "stop"))
+    list: tuple[str, ...] = setting("Prints what runs, as JSON.", example=("./deploy", "list"))
     log: tuple[str, ...] = setting(
-        "Prints the last lines that {slot} wrote.", default=(), example=("./deploy", "log", "{slot}")
+        "Prints the last lines that the slot in CROSSFADE_SLOT wrote.", default=(), example=("./deploy", "log")
     )
     timeout_s: float = setting(
         "How long one of them may take.", default=60.0, unit="seconds", minimum=0.1, maximum=3600
@@ -171,7 +169,7 @@ class Runtime:
 
 @dataclass(frozen=True)
 class TrafficCommands:
-    """A load balancer of your own, as three programs, and what it can do."""
+    """A load balancer of your own, as four programs, and what it can do: see command-drivers.md."""
 
     set_share: tuple[str, ...] = setting(
         "Sends {percent} of new requests to {new}, the rest to {old}.",

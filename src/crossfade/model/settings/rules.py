@@ -13,6 +13,7 @@ from crossfade.model.settings import parts, promise
 from crossfade.model.settings.problem import did_you_mean
 from crossfade.model.settings.read import Finding, Rules
 from crossfade.model.settings.secret import SECRET_HEADERS, has_password, names_secret, reference
+from crossfade.model.settings.template import IN_TRAFFIC, placeholders
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _SEGMENT = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}|[^{}]*")
@@ -153,6 +154,23 @@ def _runtime(runtime: parts.Runtime) -> Iterator[Finding]:
     yield from _driver_table(runtime.driver, runtime.command is not None, "runtime")
 
 
+def _runtime_commands(commands: parts.RuntimeCommands) -> Iterator[Finding]:
+    for key in ("start", "stop", "list", "log"):
+        for number, text in enumerate(getattr(commands, key)):
+            for name in placeholders(text):
+                if name in ("slot", "version", "digest"):
+                    yield (key, number), f"has {{{name}}}; the program finds that in CROSSFADE_{name.upper()}"
+
+
+def _traffic_commands(commands: parts.TrafficCommands) -> Iterator[Finding]:
+    for key in ("set_share", "read_share", "set_members", "list"):
+        for number, text in enumerate(getattr(commands, key)):
+            for name in placeholders(text):
+                if name not in IN_TRAFFIC:
+                    near = did_you_mean(name, IN_TRAFFIC) or f"; known are {', '.join(IN_TRAFFIC)}"
+                    yield (key, number), f"has {{{name}}}, which nothing fills in{near}"
+
+
 def _driver_table(driver: str, has_table: bool, name: str) -> Iterator[Finding]:
     if driver == "command" and not has_table:
         yield ("command",), f'is missing; driver = "command" needs the table [{name}.command]'
@@ -188,6 +206,8 @@ RULES: Rules = {
     parts.Database: _database,
     parts.Versions: _versions,
     parts.Runtime: _runtime,
+    parts.RuntimeCommands: _runtime_commands,
     parts.Traffic: _traffic,
+    parts.TrafficCommands: _traffic_commands,
     parts.Signals: _signals,
 }

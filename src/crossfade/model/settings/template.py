@@ -11,6 +11,7 @@ import re
 _PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_.-]*)\}")
 
 IN_PROCESS = ("port", "host", "directory", "version", "digest", "slot", "role", "instance", "index")
+IN_TRAFFIC = ("old", "new", "percent", "share_bp", "slot", "addresses")
 
 
 def placeholders(text: str) -> list[str]:

@@ -89,9 +89,7 @@ def probe_commands(config: Config, home: Path) -> Iterator[Finding]:
         program = argv[0]
         path = shutil.which(str(home / program) if "/" in program else program)
         if path is None:
-            yield bad(
-                key, f"{program} is not a program that can be run here", f"chmod +x {program}, or mend {key}"
-            )
+            yield bad(key, f"{program} is not a program that can be run here", f"chmod +x {program}, or mend {key}")
         else:
             yield well(key, path)
 
@@ -143,13 +141,13 @@ def references_of(config: Config) -> list[tuple[str, str]]:
 def probe_secrets(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Each reference leads to a secret, and a file with one is nobody else's to read."""
     for key, text in references_of(config):
+        scheme, target = reference(text) or ("", "")
         try:
             resolve(text, environ)
         except CrossfadeError as exc:
             reason = str(exc.facts.get("reason", exc.message))
-            yield bad(key, f"{text}: {reason}", "set it where crossfade runs")
+            yield bad(key, f"{text}: {reason}", f"export {target}=..." if scheme == "env" else "mend it")
             continue
-        scheme, target = reference(text) or ("", "")
         mode = stat.S_IMODE(Path(target).stat().st_mode) if scheme == "file" else 0
         if mode & 0o077:
             yield bad(key, f"{text} can be read by others (mode {mode:04o})", f"chmod 600 {target}")
@@ -165,14 +163,10 @@ def probe_database(config: Config, environ: Mapping[str, str]) -> Iterator[Findi
             url = urlsplit(resolve(database.admin_url, environ))
             host, port = url.hostname or "", url.port or 5432
         except (CrossfadeError, ValueError):
-            yield Finding(
-                what, State.UNKNOWN, "its admin_url is not known here", f"mend database.{name}.admin_url"
-            )
+            yield Finding(what, State.UNKNOWN, "its admin_url is not known here", f"mend database.{name}.admin_url")
             continue
         if not host:
-            yield Finding(
-                what, State.UNKNOWN, "its admin_url names a local socket", "name the host to have it asked"
-            )
+            yield Finding(what, State.UNKNOWN, "its admin_url names a local socket", "name the host to have it asked")
             continue
         try:
             with socket.create_connection((host, port), _ANSWER_S):

@@ -257,7 +257,7 @@ def test_doctor_says_what_is_wrong_and_what_to_do(folder: Path, monkeypatch: pyt
         "error[environment-not-ready]: 4 of 8 things that a release needs are not as they must be\n"
         f"  version v1: {folder}/v1 is not a directory; mend versions.directories.v1\n"
         "  database.main.app_url: env:CF_TEST_APP_URL: the environment variable CF_TEST_APP_URL is not set where"
-        " crossfade runs; set it where crossfade runs\n"
+        " crossfade runs; export CF_TEST_APP_URL=...\n"
         f"  database main: 127.0.0.1:{closed}: Connection refused; start it, or mend the URL\n"
         f"  listen: 127.0.0.1:{listener}: Address already in use; end what holds it, or mend traffic.listen\n"
         "hint: mend them in this order, then: crossfade doctor"

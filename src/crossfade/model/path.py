@@ -139,7 +139,7 @@ class Path:
             assert 0 <= position.new_share_bp <= FULL_BP, position
             if position.new_share_bp > 0:
                 assert position.new is Presence.SERVING, position
-            if position.new_share_bp < FULL_BP:
+            if position.new_share_bp < FULL_BP and self.old_version:
                 assert position.old is Presence.SERVING, position
             assert position.workers, position
         irreversible = [not step.reversible for step in self.steps]

@@ -213,11 +213,11 @@ def start(path: Path) -> State:
 def zone(path: Path, index: int) -> Zone:
     """How far the fader is at a position."""
     position = path.positions[index]
+    if not position.exposed:
+        return Zone.QUIET
     if position.old is Presence.ABSENT:
         return Zone.ALONE
-    if position.new_share_bp == FULL_BP:
-        return Zone.FULL
-    return Zone.SHARED if position.new_share_bp else Zone.QUIET
+    return Zone.FULL if position.new_share_bp == FULL_BP else Zone.SHARED
 
 
 def zone_in_flight(path: Path, state: State) -> Zone:

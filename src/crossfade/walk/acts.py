@@ -69,9 +69,11 @@ class Parts:
     runtime: Runtime
     clock: Clock
     guard: Callable[[], AbstractContextManager[object]]  # the epoch lock
+    guard_to_old: Callable[[], AbstractContextManager[object]]  # the same, for the fader to old: needs no lease
     probe: Probe
     prove_ready_check: Callable[[], str]  # raises when the deep check does not see a cut dependency
     smoke: Callable[[], Sequence[str]]  # the problems found through the pinned new lane
+    foreign: Callable[[], Sequence[str]] = tuple  # instances alive that belong to neither lane
 
 
 class ReleaseActs:
@@ -205,7 +207,7 @@ class ReleaseActs:
     def _fader_to_old(self) -> Look:
         """All new requests to the old slot: the share first, then the latch is cleared by disarming."""
         proxy = self._parts.proxy
-        with self._parts.guard():
+        with self._parts.guard_to_old():
             proxy.set_fader(self._fader(0))
         in_force = proxy.observe().fader.new_share_bp
         if in_force != 0:

@@ -1,4 +1,4 @@
-"""What people ask of a running release: pause, resume, rollback, abandon, adopt.
+"""What people ask of the walker: release, pause, resume, rollback, abandon, adopt.
 
 Rule: asking works while the database is down, so an ask is a durable file in the state directory and the
 walker that leads takes it. It is deleted after the walker has journaled what it did about it, so an ask
@@ -9,35 +9,37 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from crossfade.model.walker import Event
 from crossfade.walk.files import read_json, write_json
 
-ASKABLE = {
+OF_A_WALK = {
     "pause": Event.PAUSE,
     "resume": Event.RESUME,
     "rollback": Event.ROLLBACK,
     "abandon": Event.ABANDON,
 }
+OF_THE_CONTROLLER = ("release", "adopt")
 
 
 @dataclass(frozen=True)
 class Ask:
-    """One thing a person asked for. `what` is a key of ASKABLE, or `adopt`."""
+    """One thing a person asked for: a key of OF_A_WALK, or one of OF_THE_CONTROLLER."""
 
     what: str
     who: str
     at: str
     file: Path
+    data: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def event(self) -> Event | None:
-        """The walker's event, None for what is not one."""
-        return ASKABLE.get(self.what)
+        """The walker's event; None for what the controller answers itself."""
+        return OF_A_WALK.get(self.what)
 
 
 class Asks:
@@ -46,13 +48,13 @@ class Asks:
     def __init__(self, state_dir: Path) -> None:
         self._folder = state_dir / "asks"
 
-    def put(self, what: str, at: datetime) -> Ask:
+    def put(self, what: str, at: datetime, data: Mapping[str, object] | None = None) -> Ask:
         """Ask for something. Durable when this returns."""
-        assert what in ASKABLE or what == "adopt", what
+        assert what in OF_A_WALK or what in OF_THE_CONTROLLER, what
         file = self._folder / f"{at:%Y%m%dT%H%M%S.%f}-{os.getpid()}.json"
-        who = getpass.getuser()
-        write_json(file, {"what": what, "who": who, "at": at.isoformat()}, durable=True)
-        return Ask(what, who, at.isoformat(), file)
+        ask = Ask(what, getpass.getuser(), at.isoformat(), file, dict(data or {}))
+        write_json(file, {"what": what, "who": ask.who, "at": ask.at, "data": ask.data}, durable=True)
+        return ask
 
     def pending(self) -> Sequence[Ask]:
         """The asks nobody has answered, oldest first."""
@@ -60,7 +62,8 @@ class Asks:
         for file in sorted(self._folder.glob("[0-9]*.json")):
             raw = read_json(file)
             if raw is not None:
-                found.append(Ask(str(raw["what"]), str(raw["who"]), str(raw["at"]), file))
+                data: Mapping[str, object] = raw["data"]  # type: ignore[assignment]
+                found.append(Ask(str(raw["what"]), str(raw["who"]), str(raw["at"]), file, data))
         return found
 
     def answered(self, ask: Ask) -> None:

@@ -27,7 +27,7 @@ class SmokeRequest:
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
-    expect_status: int = 200
+    expect_status: tuple[int, ...] = (200,)
     undo: tuple[str, str] | None = None  # method, path
 
 
@@ -63,7 +63,8 @@ def _one(pool: urllib3.PoolManager, front: Address, slot: Slot, pin: str, reques
     served = answer.headers.get(SLOT_HEADER)
     if served != str(slot):
         return f"was answered by the {served or 'unknown'} slot instead of {slot}"
-    if answer.status != request.expect_status:
+    if answer.status not in request.expect_status:
         text = answer.data[:120].decode(errors="replace").strip()
-        return f"answered {answer.status} instead of {request.expect_status}: {text}"
+        expected = " or ".join(map(str, request.expect_status))
+        return f"answered {answer.status} instead of {expected}: {text}"
     return ""

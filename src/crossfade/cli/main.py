@@ -1,0 +1,95 @@
+"""The command line: one module a command, one place where errors become text and exit codes.
+
+Rule: data to standard output, messages to standard error; a failure from the catalogue ends with its own
+exit code, anything else is our bug and says where to report it. No traceback reaches a user.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import click
+
+from crossfade.cli import asking, check, controller, doctor, init, plan, ready, release, status
+from crossfade.model.errors import EXIT_MEANINGS, CrossfadeError, Exit, fail
+
+EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {int(code):>3}  {says}" for code, says in EXIT_MEANINGS.items())
+
+
+class Commands(click.Group):
+    """The group, in the order in which a newcomer needs its commands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click hands it over)
+        """As they were added, not by the alphabet."""
+        return list(self.commands)
+
+
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="crossfade.toml to use.")
+@click.version_option(package_name="crossfade")
+def group(config: Path | None) -> None:
+    """Zero downtime as a property of a service: written down, proven, and held during every release."""
+
+
+for command in (
+    init.command,
+    check.command,
+    plan.command,
+    release.command,
+    status.command,
+    asking.pause,
+    asking.resume,
+    asking.rollback,
+    asking.abandon,
+    ready.command,
+    doctor.command,
+    controller.command,
+):
+    group.add_command(command)
+
+if (Path(__file__).parents[1] / "demo").is_dir():  # the demo is at the top of the layers: found, not imported here
+    from importlib import import_module
+
+    group.add_command(import_module("crossfade.demo.command").command)
+
+
+def main() -> None:
+    """Run a command and end with its exit code."""
+    try:
+        code = group.main(standalone_mode=False)
+    except CrossfadeError as error:
+        _tell(error)
+        code = error.exit
+    except click.ClickException as exc:
+        exc.show()
+        code = Exit.USAGE
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("interrupted; what was begun goes on: crossfade status", err=True)
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.DONE
+    except Exception as exc:
+        if os.environ.get("CROSSFADE_TRACEBACK"):
+            traceback.print_exc()
+        frame = traceback.extract_tb(exc.__traceback__)[-1]
+        where = f"{Path(frame.filename).name}:{frame.lineno}"
+        bug = fail("bug", kind=type(exc).__name__, detail=str(exc) or "no detail", where=where)
+        _tell(bug)
+        code = bug.exit
+    sys.exit(int(code or 0))
+
+
+def _tell(error: CrossfadeError) -> None:
+    if "json" in sys.argv[1:]:  # --output json: the failure is data, too
+        facts = {key: str(value) for key, value in error.facts.items()}
+        click.echo(json.dumps({"error": error.id, "message": error.message, "facts": facts, "hint": error.hint}))
+    click.echo(error.render(), err=True)
+
+
+if __name__ == "__main__":
+    main()

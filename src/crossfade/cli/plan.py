@@ -1,0 +1,23 @@
+"""`crossfade plan VERSION`: what a release would do, from what is true now. Changes nothing."""
+
+from __future__ import annotations
+
+import click
+
+from crossfade.cli.site import open_site, open_spool, output_option, print_json
+from crossfade.plan.show import lines
+from crossfade.walk.begin import make_plan
+
+
+@click.command("plan")
+@click.argument("version")
+@output_option
+def command(version: str, output: str) -> None:
+    """Print the path of a release of VERSION: positions, steps, and the way back from each."""
+    site = open_site()
+    plan = make_plan(site, open_spool(site), version)
+    if output == "json":
+        print_json({"digest": plan.path.digest, **plan.path.to_json()})
+    else:
+        click.echo("\n".join(lines(site.config, plan.path, plan.current.boot_ms)))
+        click.echo(f"next: crossfade release {version}", err=True)

@@ -1,0 +1,73 @@
+"""The plan as text: what a person reads before a release, in the order it will happen."""
+
+from __future__ import annotations
+
+from crossfade.model.path import Act, Path, Step
+from crossfade.model.requirement import Config
+from crossfade.plan.release import dwell, needed_requests
+
+WHAT = {
+    Act.START_NEW: "start {new}; ready check proven and green",
+    Act.SMOKE: "smoke each critical endpoint through the pinned new lane",
+    Act.SET_SHARE: "share of {new}: {share:g} %",
+    Act.RETIRE_OLD: "drain and stop {old}",
+}
+
+
+def lines(config: Config, path: Path, boot_ms: int | None) -> list[str]:
+    """The whole plan."""
+    head = f"{path.service}: {path.old_version or '(nothing)'} -> {path.new_version}  plan {path.digest}"
+    rows = [("position", "web", "step to it", "stands", "way back from it")]
+    for index, position in enumerate(path.positions):
+        step = path.steps[index - 1] if index else None
+        rows.append(
+            (
+                position.name,
+                _web(path, index),
+                _what(path, step) if step else "-",
+                _stands(config, path, index),
+                step.way_back or "NONE: irreversible" if step else "-",
+            )
+        )
+    widths = [max(len(row[n]) for row in rows) for n in range(5)]
+    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [head, *(f"  {row}" for row in table), *_answers(config, path, boot_ms)]
+
+
+def _web(path: Path, index: int) -> str:
+    position = path.positions[index]
+    share = position.new_share_bp / 100
+    old = f"{path.old_version or '-'} {100 - share:g}"
+    if not position.exposed:
+        return f"{old}, {path.new_version} {position.new}"
+    rest = f"{path.old_version} {position.old}" if share == 100 else old
+    return f"{path.new_version} {share:g}, {rest}"
+
+
+def _what(path: Path, step: Step) -> str:
+    share = (step.share_bp or 0) / 100
+    return WHAT[step.act].format(new=path.new_version, old=path.old_version or "nothing", share=share)
+
+
+def _stands(config: Config, path: Path, index: int) -> str:
+    if index == len(path.steps) or not path.steps[index].gated:
+        return "-"
+    standing = dwell(config, path, index)
+    return f"{standing.min_s:g} s or more, until it passes; at {standing.cap_s:g} s: {config.traffic.at_cap}"
+
+
+def _answers(config: Config, path: Path, boot_ms: int | None) -> list[str]:
+    irreversible = path.first_irreversible()
+    back = f"{boot_ms / 1000:.1f} s to start {path.old_version}, then the fader" if boot_ms else "not measured yet"
+    fuse = config.traffic.fuse
+    has_fuse = config.traffic.driver == "haproxy" and path.old_version
+    needed = ", ".join(f"{name} {count}" for name, count in needed_requests(config).items())
+    return [
+        f"traffic back     within {config.requirement.traffic_back_s:g} s while the old version is warm",
+        f"after retired    {back}",
+        f"irreversible     {irreversible.act if irreversible else 'nothing'}",
+        f"fuse             {fuse.failures} failures and {fuse.ratio:.0%} in {fuse.window_s} s, in the proxy"
+        if has_fuse
+        else "fuse             none: this way in has none, or there is nothing to go back to",
+        f"to pass          requests on {path.new_version} without a failure, about: {needed or 'no critical endpoint'}",
+    ]

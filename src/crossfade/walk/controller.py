@@ -1,0 +1,171 @@
+"""The controller: the process that leads one service's releases, under the process manager.
+
+Rule: it may be killed at any moment. Starting is resuming: bind the journal, take the lease, read the last
+row, go on from there. Without the database it leads nothing, but it still watches, and the one thing it may do
+is to move the fader to the old slot (I7). It ends by itself only when it was asked to, or when its journal
+is not its own.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from crossfade.journal.binding import Outcome
+from crossfade.model.errors import CrossfadeError
+from crossfade.model.ports import RecordSource
+from crossfade.walk.asks import Ask, Asks
+from crossfade.walk.begin import begin
+from crossfade.walk.compose import LEASE_TTL_S, Memory, Walking, memory, records_of, walking
+from crossfade.walk.keeper import Keeper
+from crossfade.walk.loop import Turn, plan_release, read_release
+from crossfade.walk.show import idle_status, status_of
+from crossfade.walk.site import Site
+from crossfade.walk.status import Status, write_status
+
+TURN_S = 0.1
+IDLE_S = 0.3
+RETRY_S = 0.5
+QUIET_ERRORS = ("lease-held", "journal-unreachable", "lease-lost", "journal-overtaken", "act-lock-held")
+
+
+class Controller:
+    """Leads the releases of one service until `stop` is set."""
+
+    def __init__(
+        self,
+        site: Site,
+        stop: threading.Event,
+        *,
+        wait_for_lease: bool = True,
+        die_after_row: int | None = None,
+    ) -> None:
+        self._site = site
+        self._stop = stop
+        self._tolerated = QUIET_ERRORS if wait_for_lease else QUIET_ERRORS[1:]
+        self._asks = Asks(site.state_dir)
+        self._held: Memory = memory(site, die_after_row)
+        self._proxy = site.proxy()
+        self._keeper: Keeper | None = None
+        self._records: RecordSource | None = None
+        self._walking: Walking | None = None
+        self._reply = ""
+        self._waits = ""
+        self._behind = ""
+
+    def run(self) -> None:
+        """Lead until asked to stop. Raises `journal-foreign`: then nothing of this service is ours to touch."""
+        try:
+            while not self._stop.is_set():
+                try:
+                    self._once()
+                except CrossfadeError as error:
+                    if error.id not in self._tolerated:
+                        raise
+                    self._waits = error.message
+                    self._walking = None  # read the journal again before the next act
+                    self._write(idle_status(self._site, self._held, self._waits))
+                    self._stop.wait(RETRY_S)
+        finally:
+            if self._keeper is not None:
+                self._keeper.stop()
+            self._held.close()
+
+    def _once(self) -> None:
+        self._lead()
+        if self._walking is None:
+            self._resume()
+        walking_now = self._walking
+        if walking_now is None or walking_now.walker.ended:
+            self._idle()
+        if walking_now is not None:
+            turn = walking_now.walker.turn()
+            self._write(self._status(walking_now, turn))
+        self._stop.wait(TURN_S if walking_now is not None and not walking_now.walker.ended else IDLE_S)
+
+    # -- leading ----------------------------------------------------------------------------------
+
+    def _lead(self) -> None:
+        """Bind and take the lease where we do not hold it; without the database only watch."""
+        if self._held.lease.leading():
+            return
+        try:
+            finding = self._held.durable.bind()
+            self._behind = finding.reason if finding.outcome is Outcome.BEHIND else ""
+            if self._behind and self._site.config.service.on_failover == "continue":
+                self._held.durable.adopt("on_failover = continue")
+                self._behind = ""
+            if self._behind:
+                return  # a failover or a restored database: only the fader to old may move until adopted
+            if self._keeper is None or not self._held.lease.renew():
+                self._held.lease.acquire()
+                self._walking = None
+            self._held.journal.copy_up()
+        except CrossfadeError as error:
+            if error.id != "journal-unreachable":
+                raise
+            if self._records is None and self._held.spool.last is None:
+                raise
+            self._waits = error.message  # watch without leading: only the fader to old may move
+            return
+        if self._keeper is None:
+            self._keeper = Keeper(self._held.lease, self._held.journal, LEASE_TTL_S / 3)
+            self._keeper.start()
+        self._waits = ""
+
+    def _resume(self) -> None:
+        if self._records is None:
+            self._records = records_of(self._site, self._proxy)
+        release = read_release(list(self._held.spool.rows()))
+        if release is not None:
+            self._walking = walking(self._site, release, self._held, self._proxy, self._records, lambda: self._behind)
+
+    # -- asks that are the controller's ------------------------------------------------------------
+
+    def _idle(self) -> None:
+        for ask in self._asks.pending():
+            if ask.what == "adopt":
+                self._answer(ask, self._adopt)
+            elif ask.what == "release" and self._held.lease.leading():
+                self._answer(ask, self._begin)
+            elif self._walking is None:
+                self._answer(ask, lambda ask: f"refused: there is no release to {ask.what}")
+        if self._walking is None:
+            self._write(idle_status(self._site, self._held, self._waits or self._behind))
+
+    def _answer(self, ask: Ask, act: Callable[[Ask], str]) -> None:
+        try:
+            self._reply = act(ask)
+        except CrossfadeError as error:
+            if error.id in QUIET_ERRORS:
+                raise  # the ask stays, and is answered when the journal is back
+            self._reply = f"refused: {error.render()}"
+        self._asks.answered(ask)
+
+    def _begin(self, ask: Ask) -> str:
+        plan = begin(self._site, self._held.spool, str(ask.data["version"]), str(ask.data["path_digest"]))
+        data = {**plan.data, "salt": secrets.token_hex(8), "asked_by": ask.who, "asked_at": ask.at}
+        release = plan_release(self._held.journal, str(ask.data["release"]), plan.path, data)
+        assert self._records is not None
+        self._walking = walking(self._site, release, self._held, self._proxy, self._records, lambda: self._behind)
+        return f"began {release.id}"
+
+    def _adopt(self, ask: Ask) -> str:
+        self._held.durable.adopt(ask.who)
+        self._behind = ""
+        self._walking = None
+        return "the database is this service's journal from here on"
+
+    # -- telling ----------------------------------------------------------------------------------
+
+    def _status(self, walking_now: Walking, turn: Turn) -> Status:
+        status = status_of(self._site, self._held, walking_now, turn)
+        trouble = self._behind or self._waits or (self._keeper.trouble if self._keeper else "")
+        reply = walking_now.observer.reply or self._reply
+        return replace(status, journal=trouble or "reachable", reply=reply)
+
+    def _write(self, status: Status) -> None:
+        write_status(self._site.state_dir, replace(status, reply=status.reply or self._reply))
+

@@ -272,6 +272,21 @@ def test_stop_without_a_supervisord_ends_the_lane_and_starts_nothing(state_dir: 
     assert runtime.observe()[Slot.LEFT].version is None
 
 
+def test_an_instance_that_keeps_dying_is_failed_and_tried_again(state_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "v1").mkdir()
+    command = ("/bin/sh", "-c", "test -e mended || { echo no config; exit 1; }; exec sleep 600")
+    worker = ProcessSpec("worker", command, str(tmp_path / "v1"), {}, 1, False, 3.0)
+    runtime = SupervisorRuntime(state_dir, CLOCK)
+    runtime.start(LaneSpec(Slot.LEFT, "v1", "d", (worker,)))
+    until(lambda: instances(runtime, Slot.LEFT)[0].state == "failed")
+    assert runtime.log_tail(Slot.LEFT, 1) == "no config"
+    assert instances(runtime, Slot.LEFT)[0].address is None
+    tries = (state_dir / "logs" / "left-worker-1.log").read_text().count("no config")
+    assert tries < 10  # it does not spin
+    (tmp_path / "v1" / "mended").touch()
+    until(lambda: instances(runtime, Slot.LEFT)[0].state == "running")
+
+
 STEPS_OF_START = ["secrets", "record", "supervisord", "file", "reload", "group"]
 STEPS_OF_STOP = ["mark", "file away", "group away", "sightings away", "record away"]
 KILLED = textwrap.dedent(
@@ -319,6 +334,11 @@ def test_start_killed_after_any_step_is_completed_by_starting_again(
     spec = lane(tmp_path / "v1", Slot.LEFT, "v1", instances=2, TOKEN="env:TOKEN_OF_TEST")
     run_killed(state_dir, pickle.dumps(spec).hex(), step)
     runtime = SupervisorRuntime(state_dir, CLOCK)
+    if step in ("record", "supervisord", "file", "reload"):
+        # A supervisord that starts with the file in place has the lane already; else nothing runs yet.
+        facts = runtime.observe()[Slot.LEFT]
+        assert facts.digest == spec.digest
+        assert facts.instances == ()
     runtime.start(spec)
     found = serving(runtime, Slot.LEFT)
     assert [i.name for i in found] == ["left-web-1", "left-web-2"]

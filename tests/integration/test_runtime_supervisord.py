@@ -256,6 +256,23 @@ def test_a_program_that_cannot_be_started_says_why_in_its_log(state_dir: Path, t
     until(lambda: log.exists() and f"reason: No such file or directory: {tmp_path}/absent" in log.read_text())
 
 
+def test_a_part_gets_the_secrets_it_references(
+    state_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = ensure_supervisord(state_dir, CLOCK)
+    monkeypatch.setenv("KEY_OF_TEST", "s3cret-of-a-part")
+    argv = ["/bin/sh", "-c", "test $KEY = s3cret-of-a-part && echo right; exec sleep 600"]
+    found.add_part("part", argv, directory=tmp_path, env={"KEY": "env:KEY_OF_TEST"})
+    log = state_dir / "logs" / "part.log"
+    until(lambda: log.exists() and log.read_text() == "right\n")
+    found.stop_part("part")
+    monkeypatch.delenv("KEY_OF_TEST")
+    found.start_part("part")
+    until(lambda: log.read_text() == "right\nright\n")
+    found.remove_part("part")
+    assert list((state_dir / "supervisor" / "parts").iterdir()) == []
+
+
 def test_an_unknown_part_is_told(state_dir: Path) -> None:
     found = ensure_supervisord(state_dir, CLOCK)
     with pytest.raises(CrossfadeError) as caught:

@@ -9,14 +9,13 @@ supervisor restarts an instance long after the caller's environment is gone.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from crossfade.model.errors import fail
 from crossfade.model.ports import Address, LaneSpec, ProcessSpec, Slot
-from crossfade.runtime import record, secrets
+from crossfade.runtime import record
 from crossfade.runtime.free_ports import free_port
 from crossfade.runtime.record import Places, Program
 from crossfade.runtime.templates import expand
@@ -101,17 +100,6 @@ def _program(places: Places, lane: LaneSpec, process: ProcessSpec, name: str, in
         fingerprint=record.digest_of([lane.version, lane.digest, argv, process.directory, env]),
         stop_wait_s=process.stop_timeout_s,
     )
-
-
-def capture(lane: LaneFile, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The values of the lane's `env:` references; an unset variable fails before any start."""
-    values: dict[str, str] = {}
-    for place in lane.places:
-        for value in place.program.env.values():
-            name = secrets.environment_name(value)
-            if name is not None:
-                values[name] = secrets.resolve(value, environ)
-    return values
 
 
 def write_lane(places: Places, lane: LaneFile) -> None:

@@ -31,6 +31,9 @@ PAUSE_MAX_S = 15.0
 def main(argv: list[str]) -> int:
     """Become the program; come back only with the exit code of a failure."""
     record_file, name = Path(argv[0]), argv[1]
+    if not record_file.exists():
+        time.sleep(QUICK_DEATH_S)  # taken away by hand: there is nothing to start and nobody to tell
+        return 1
     program = record.read_program(record_file, name)
     places = record.places(record_file.parents[2])
     _write_to(program.log)
@@ -49,12 +52,12 @@ def _launch(record_file: Path, program: record.Program, places: record.Places) -
             return
         last = record.read_sighting(places.run, program.name)
         if last is None or not _lives_on(last, program, places.marker(program.name)):
-            env = _environment(record_file, program, places)
-            launches = _pause(last) if program.restart_on_failure_only else 0
+            quick_deaths = _pause(last)
             me = procfs.identify(os.getpid())
             assert me is not None
-            record.write_sighting(places.run, program.name, record.Sighting(me, program.fingerprint, launches))
-            _become(program, env)
+            # Seen before it is complete, so that a launcher that fails here is paused for as well.
+            record.write_sighting(places.run, program.name, record.Sighting(me, program.fingerprint, quick_deaths))
+            _become(program, _environment(record_file, program, places))
     assert last is not None
     keep.keep(last.identity, program.stop_signal, program.stop_wait_s, places.marker(program.name))
 
@@ -88,19 +91,22 @@ def _lives_on(last: record.Sighting, program: record.Program, marker: str) -> bo
 
 
 def _pause(last: record.Sighting | None) -> int:
-    """Wait a little longer after each quick death, so that a broken program does not spin."""
+    """Wait a little longer after each quick death, without end, and count them.
+
+    supervisord's own retries give up after a while; a dependency that was away would leave the lane dead.
+    """
     if last is None:
         return 0
     age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - last.identity.start_ticks / os.sysconf("SC_CLK_TCK")
-    paused_s = _pause_s(last.launches) if last.launches else 0.0  # the launcher's own wait is part of its age
+    paused_s = _pause_s(last.quick_deaths)  # the launcher's own wait is part of its age
     if age_s > paused_s + QUICK_DEATH_S:
         return 0
-    time.sleep(_pause_s(last.launches + 1))
-    return last.launches + 1
+    time.sleep(_pause_s(last.quick_deaths + 1))
+    return last.quick_deaths + 1
 
 
-def _pause_s(launches: int) -> float:
-    return min(0.125 * 2.0 ** min(launches, 10), PAUSE_MAX_S)
+def _pause_s(quick_deaths: int) -> float:
+    return min(0.125 * 2.0 ** min(quick_deaths, 10), PAUSE_MAX_S) if quick_deaths else 0.0
 
 
 def _environment(record_file: Path, program: record.Program, places: record.Places) -> dict[str, str]:

@@ -43,6 +43,11 @@ def identify(pid: int) -> Identity | None:
     return Identity(pid, int(fields[19]))
 
 
+def boot_id() -> str:
+    """Which boot of the kernel this is."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
 def started_at(identity: Identity) -> float:
     """When the process started, in seconds since the epoch."""
     for line in Path("/proc/stat").read_text(encoding="ascii").splitlines():

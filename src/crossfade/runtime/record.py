@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from crossfade.runtime.procfs import Identity
+from crossfade.runtime.procfs import Identity, boot_id
 
 MARKER = "CROSSFADE_INSTANCE"
 
@@ -45,7 +45,7 @@ class Sighting:
 
     identity: Identity
     fingerprint: str
-    launches: int = 0  # quick deaths in a row, for the pause before the next start
+    quick_deaths: int = 0  # in a row, before this start; each makes the pause before the next one longer
 
 
 @dataclass(frozen=True)
@@ -163,12 +163,16 @@ def program_from_json(data: Mapping[str, object]) -> Program:
     )
 
 
-def read_program(path: Path, name: str) -> Program:
-    """One program of a record that holds several under `programs`."""
-    data = read_json(path) or {}
-    programs = data.get("programs", {})
+def read_programs(path: Path) -> list[Program]:
+    """The programs of a record."""
+    programs = (read_json(path) or {}).get("programs", {})
     assert isinstance(programs, dict), path
-    return program_from_json(programs[name])
+    return [program_from_json(data) for data in programs.values()]
+
+
+def read_program(path: Path, name: str) -> Program:
+    """One program of a record."""
+    return next(program for program in read_programs(path) if program.name == name)
 
 
 def sighting_file(run: Path, name: str) -> Path:
@@ -179,10 +183,10 @@ def sighting_file(run: Path, name: str) -> Path:
 def read_sighting(run: Path, name: str) -> Sighting | None:
     """The process a program last became, alive or not."""
     data = read_json(sighting_file(run, name))
-    if data is None:
-        return None
+    if data is None or data["boot"] != boot_id():
+        return None  # pids and ticks of an earlier boot say nothing
     identity = Identity(int(str(data["pid"])), int(str(data["start_ticks"])))
-    return Sighting(identity, str(data["fingerprint"]), int(str(data["launches"])))
+    return Sighting(identity, str(data["fingerprint"]), int(str(data["quick_deaths"])))
 
 
 def write_sighting(run: Path, name: str, sighting: Sighting) -> None:
@@ -191,7 +195,8 @@ def write_sighting(run: Path, name: str, sighting: Sighting) -> None:
         "pid": sighting.identity.pid,
         "start_ticks": sighting.identity.start_ticks,
         "fingerprint": sighting.fingerprint,
-        "launches": sighting.launches,
+        "quick_deaths": sighting.quick_deaths,
+        "boot": boot_id(),
     }
     write_private(sighting_file(run, name), json.dumps(data))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from crossfade.model.errors import fail
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 5.0
 
 BAD_NAME = 10
 SHUTDOWN_STATE = 6

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from crossfade.model.errors import fail
@@ -35,9 +35,13 @@ def resolve(value: str, environ: Mapping[str, str] = os.environ) -> str:
     return value
 
 
-def environment_name(value: str) -> str | None:
-    """The variable an `env:` reference names; None for any other value."""
-    return value.removeprefix("env:") if value.startswith("env:") else None
+def capture(values: Iterable[str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variables that `env:` references among the values name, as they are now.
+
+    A program is started again long after the environment of whoever asked for it is gone.
+    """
+    names = [value.removeprefix("env:") for value in values if value.startswith("env:")]
+    return {name: resolve(f"env:{name}", environ) for name in names}
 
 
 def _from_environment(reference: str, name: str, environ: Mapping[str, str]) -> str:

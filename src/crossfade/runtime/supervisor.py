@@ -11,22 +11,20 @@ Invariant: a slot whose record is gone has no living process of this runtime.
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crossfade.model.errors import fail
 from crossfade.model.ports import Clock, Instance, LaneFacts, LaneSpec, Slot
-from crossfade.runtime import lane_file, procfs, record, supervisord_conf
+from crossfade.runtime import lane_file, procfs, record, secrets, supervisord_conf
 from crossfade.runtime.housekeeping import rotate
-from crossfade.runtime.lane_file import LaneFile
-from crossfade.runtime.procfs import Identity
+from crossfade.runtime.lane_file import LaneFile, Place
+from crossfade.runtime.left_over import end_left_over
 from crossfade.runtime.rpc import ProcessInfo
 from crossfade.runtime.supervisord import Supervisord, ensure_supervisord, find_supervisord, real_pid, state_of
 
 LANE_PRIORITY = 500  # lanes are stopped before the parts they depend on
-POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ class SupervisorRuntime:
         other = lane_file.read_lane(self._places, lane.slot.other)
         taken = [place.port for place in other.places if place.port is not None] if other else []
         laid = lane_file.lay_out(self._places, lane, taken)
-        values = lane_file.capture(laid)
+        values = secrets.capture(value for place in laid.places for value in place.program.env.values())
         # A group of this name can only be there when somebody removed the record by hand.
         self._clear(laid.slot, find_supervisord(self._state_dir, self._clock))
         for place in laid.places:
@@ -132,8 +130,10 @@ class SupervisorRuntime:
         self._after_step("file away")
         self._clear(slot, find_supervisord(self._state_dir, self._clock))
         self._after_step("group away")
-        self._end_left_over(known)
+        end_left_over(self._places, [place.program for place in known.places], self._clock)
         self._secrets_path(slot).unlink(missing_ok=True)
+        for cut_short in self._places.lanes.glob(f".{slot}.*"):
+            cut_short.unlink()
         for place in known.places:
             record.sighting_file(self._places.run, place.program.name).unlink(missing_ok=True)
         self._after_step("sightings away")
@@ -144,28 +144,13 @@ class SupervisorRuntime:
         if supervisord is not None and _of_group(supervisord, slot):
             supervisord.remove_group(slot)
 
-    def _end_left_over(self, lane: LaneFile) -> None:
-        """End what no supervisord watches any more, all at once, and what it left in its process groups."""
-        last_signals: list[tuple[Identity, float, str]] = []
-        for place in lane.places:
-            sighting = record.read_sighting(self._places.run, place.program.name)
-            if sighting is not None:
-                procfs.send(sighting.identity, signal.SIGTERM)
-                last = self._clock.monotonic_s() + place.program.stop_wait_s
-                last_signals.append((sighting.identity, last, place.program.name))
-        for identity, deadline_s, name in last_signals:
-            while identity.alive() and self._clock.monotonic_s() < deadline_s:
-                self._clock.sleep(POLL_S)
-            marker = (record.MARKER, self._places.marker(name))
-            if identity.alive() or procfs.identify(identity.pid) is None:
-                procfs.kill_group(identity, marker)
-            while identity.alive():
-                self._clock.sleep(POLL_S)
-
     # -- looking ----------------------------------------------------------------------------------
 
     def observe(self) -> Mapping[Slot, LaneFacts]:
-        """Read what runs. Raises CrossfadeError `runtime-unreachable`."""
+        """Read what runs. Raises CrossfadeError `runtime-unreachable`.
+
+        A lane whose start was cut short has a version and no instances: start it again.
+        """
         lanes = {slot: lane_file.read_lane(self._places, slot) for slot in Slot}
         if all(lane is None for lane in lanes.values()):
             return {slot: LaneFacts(slot, None, None) for slot in Slot}
@@ -185,16 +170,16 @@ class SupervisorRuntime:
     def _facts(self, slot: Slot, lane: LaneFile | None, infos: Mapping[str, ProcessInfo]) -> LaneFacts:
         if lane is None:
             return LaneFacts(slot, None, None)
-        instances = []
-        for place in lane.places:
-            name = place.program.name
-            info = infos.get(name)
-            state = "stopping" if lane.stopping else "stopped" if info is None else state_of(info)
-            pid = None if info is None else real_pid(self._places, info)
-            identity = None if pid is None else procfs.identify(pid)
-            started = None if identity is None else procfs.started_at(identity)
-            instances.append(Instance(name, place.role, place.address, state, pid, started))
+        there = [place for place in lane.places if place.program.name in infos]
+        instances = [self._instance(place, infos[place.program.name], lane.stopping) for place in there]
         return LaneFacts(slot, lane.version, lane.digest, tuple(instances))
+
+    def _instance(self, place: Place, info: ProcessInfo, stopping: bool) -> Instance:
+        pid = real_pid(self._places, info)
+        identity = None if pid is None else procfs.identify(pid)
+        started_at = None if identity is None else procfs.started_at(identity)
+        state = "stopping" if stopping else state_of(self._places, info)
+        return Instance(info.name, place.role, place.address, state, pid, started_at)
 
     def log_tail(self, slot: Slot, lines: int) -> str:
         """The last lines the lane wrote, for the error that quotes them; a few of each instance."""

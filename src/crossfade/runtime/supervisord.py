@@ -23,12 +23,14 @@ from pathlib import Path
 
 from crossfade.model.errors import CrossfadeError, fail
 from crossfade.model.ports import Clock
-from crossfade.runtime import procfs, record, supervisord_conf
+from crossfade.runtime import procfs, record, secrets, supervisord_conf
+from crossfade.runtime.left_over import end_left_over
 from crossfade.runtime.record import Places, Program
 from crossfade.runtime.rpc import ProcessInfo, Rpc
 
 START_WAIT_S = 20.0
 POLL_S = 0.05
+FAILED_AFTER = 3  # quick deaths in a row
 SOCKET_PATH_MAX = 90  # 107 is the kernel's; supervisord binds to the name with its pid appended first
 STATES = {
     "STARTING": "starting",
@@ -97,9 +99,11 @@ class Supervisord:
             user=user,
             restart_on_failure_only=autorestart == "unexpected",
         )
+        values = secrets.capture(program.env.values())  # before anything is touched
         known = self._part(name)
         if known is not None and known.fingerprint != program.fingerprint:
             self.remove_part(name)
+        record.write_private(self.places.parts / f"{name}.secrets", json.dumps(values))
         self._write_part(program, priority, autostart=True)
         if self._info(name) is None:
             self.rpc.reload_config()
@@ -114,10 +118,12 @@ class Supervisord:
 
     def stop_part(self, name: str) -> None:
         """Stop a part and wait until it is gone; it stays stopped across a restart of supervisord."""
-        if self._part(name) is None:
+        program = self._part(name)
+        if program is None:
             return
         self._set_autostart(name, autostart=False)
         self.stop_group(name)
+        end_left_over(self.places, [program], self.clock)
 
     def restart_part(self, name: str) -> None:
         """Stop the part, then start it."""
@@ -129,19 +135,24 @@ class Supervisord:
         self.stop_part(name)
         (self.places.parts / f"{name}.conf").unlink(missing_ok=True)
         self.remove_group(name)
-        (self.places.parts / f"{name}.json").unlink(missing_ok=True)
+        for kind in ("secrets", "json"):
+            (self.places.parts / f"{name}.{kind}").unlink(missing_ok=True)
         record.sighting_file(self.places.run, name).unlink(missing_ok=True)
 
     def signal_part(self, name: str, signal_name: str) -> None:
         """Send a signal (`HUP`, `USR2` ...) to the part."""
-        self.rpc.signal(f"{name}:{name}", signal_name)
+        sighting = record.read_sighting(self.places.run, name)
+        if sighting is not None and sighting.identity.alive():
+            procfs.send(sighting.identity, signal.Signals[f"SIG{signal_name}"])  # also where a launcher stands in
+        else:
+            self.rpc.signal(f"{name}:{name}", signal_name)
 
     def part_state(self, name: str) -> PartState:
         """How the part is, with the pid of the real process."""
         info = self._info(name)
         if info is None:
             return PartState("absent", None)
-        return PartState(state_of(info), real_pid(self.places, info))
+        return PartState(state_of(self.places, info), real_pid(self.places, info))
 
     def shutdown(self) -> None:
         """Stop everything, then supervisord; what its files name is started again by the next ensure."""
@@ -149,6 +160,9 @@ class Supervisord:
         self.rpc.shutdown()
         while identity is not None and identity.alive():
             self.clock.sleep(POLL_S)
+        for files in (self.places.lanes, self.places.parts):
+            programs = [program for file in files.glob("*.json") for program in record.read_programs(file)]
+            end_left_over(self.places, programs, self.clock)
 
     def stop_group(self, name: str) -> None:
         """Stop every process of a group, each within its own stop time, all at once."""
@@ -198,9 +212,17 @@ class Supervisord:
         self._write_part(program, int(str(data["priority"])), autostart=autostart)
 
 
-def state_of(info: ProcessInfo) -> str:
-    """The word of this project for a state of supervisord."""
-    return STATES.get(info.state, "failed")
+def state_of(places: Places, info: ProcessInfo) -> str:
+    """The word of this project for how a program is.
+
+    Between two quick deaths supervisord's child is a launcher that waits: that is `starting`, and `failed`
+    once it happened several times in a row, although it is tried again all the time.
+    """
+    state = STATES.get(info.state, "failed")
+    sighting = record.read_sighting(places.run, info.name)
+    if state != "running" or (sighting is not None and sighting.identity.alive()):
+        return state
+    return "failed" if sighting is not None and sighting.quick_deaths >= FAILED_AFTER else "starting"
 
 
 def real_pid(places: Places, info: ProcessInfo) -> int | None:

@@ -17,7 +17,6 @@ from pathlib import Path
 from crossfade.model.errors import fail
 from crossfade.runtime.record import Places, Program
 
-START_RETRIES = 6  # waits of 1, 2, 3 ... s; after that housekeeping tries again every minute
 _PLAIN = re.compile(r"[A-Za-z0-9_./+@=,:~ -]+")
 
 
@@ -62,9 +61,7 @@ def group_conf(group: str, record: Path, programs: Sequence[Program], *, autosta
             "autostart=" + ("true" if autostart else "false"),
             "autorestart=" + ("unexpected" if on_failure_only else "true"),
             "exitcodes=0",
-            # With startsecs above 0 a program that ends well at once would count as failed; its launcher pauses.
-            f"startsecs={0 if on_failure_only else 1}",
-            f"startretries={START_RETRIES}",
+            "startsecs=0",  # the launcher pauses between quick deaths, so supervisord never gives a program up
             f"stopsignal={program.stop_signal}",
             f"stopwaitsecs={max(1, round(program.stop_wait_s + 0.5))}",
             "killasgroup=true",

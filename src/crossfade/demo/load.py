@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
-from ..model.errors import fail
-from .ledger import MARKS, Ledger, Mark
+from crossfade.demo.ledger import MARKS, Ledger, Mark
+from crossfade.model.errors import fail
 
 LOG = "load.log"
 LAST_ANSWER_S = 45.0  # the longest request's timeout and some more

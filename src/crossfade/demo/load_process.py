@@ -21,10 +21,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-from .ledger import REQUESTS, WRITES, Sent
-from .load import LoadOptions
-from .load_shopper import Ask, Shoppers
-from .load_wire import Wire
+from crossfade.demo.ledger import REQUESTS, WRITES, Sent
+from crossfade.demo.load import LoadOptions
+from crossfade.demo.load_shopper import Ask, Shoppers
+from crossfade.demo.load_wire import Wire
 
 FLUSH_EVERY_S = 0.5
 

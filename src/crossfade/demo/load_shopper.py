@@ -12,8 +12,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from .ledger import Acknowledged
-from .service.seed import ACCOUNTS, PRODUCTS, account
+from crossfade.demo.ledger import Acknowledged
+from crossfade.demo.service.seed import ACCOUNTS, PRODUCTS, account
 
 REMEMBERED = 500  # own orders that are asked for again, the newest
 

@@ -12,7 +12,7 @@ from types import TracebackType
 
 import aiohttp
 
-from .load_shopper import Answer, Ask
+from crossfade.demo.load_shopper import Answer, Ask
 
 # Shorter than any proxy's, so that it is the client that lets an idle connection go and no request meets its end.
 IDLE_CONNECTION_S = 4.0

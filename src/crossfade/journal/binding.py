@@ -65,18 +65,14 @@ class Finding:
     def require_own(self, service: str) -> Finding:
         """Raise `journal-foreign` where this is somebody else's journal."""
         if self.outcome is Outcome.FOREIGN:
-            raise fail(
-                "journal-foreign", service=service, reason=self.reason, found=self.found, expected=self.expected
-            )
+            raise fail("journal-foreign", service=service, reason=self.reason, found=self.found, expected=self.expected)
         return self
 
     def require_bound(self, service: str) -> Finding:
         """Raise `journal-foreign` or `journal-behind` unless rows may be written and acted on."""
         self.require_own(service)
         if self.outcome is Outcome.BEHIND:
-            raise fail(
-                "journal-behind", service=service, reason=self.reason, found=self.found, expected=self.expected
-            )
+            raise fail("journal-behind", service=service, reason=self.reason, found=self.found, expected=self.expected)
         return self
 
 
@@ -98,9 +94,7 @@ def _without_header(database: DatabaseFacts) -> Finding:
     if database.bound is None and database.last_seq == 0:
         return Finding(Outcome.FRESH, "neither the spool nor the database has a journal")
     owner = "unknown" if database.bound is None else f"installation {database.bound.installation}"
-    return Finding(
-        Outcome.FOREIGN, "the database has a journal, the state directory has none", owner, "no journal yet"
-    )
+    return Finding(Outcome.FOREIGN, "the database has a journal, the state directory has none", owner, "no journal yet")
 
 
 def _other_place(own: Identity, database: DatabaseFacts, environment: str) -> Finding | None:

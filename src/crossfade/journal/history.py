@@ -143,9 +143,7 @@ class History:
         keep = {last.release} if last is not None else set()
         keep |= {entry.row.release for entry in self.entries.values() if not entry.copied}
         self.entries = {
-            seq: entry
-            for seq, entry in self.entries.items()
-            if entry.row.release in keep or seq >= self.last_copied
+            seq: entry for seq, entry in self.entries.items() if entry.row.release in keep or seq >= self.last_copied
         }
         self.whole = {release for release in self.whole if release in keep}
 

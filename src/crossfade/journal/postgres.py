@@ -25,7 +25,7 @@ from crossfade.journal.history import Entry, Truth
 from crossfade.journal.link import BoundedConnection, Link
 from crossfade.journal.spool import Spool
 from crossfade.journal.sql import query
-from crossfade.model.errors import fail
+from crossfade.model.errors import CrossfadeError, fail
 from crossfade.model.ports import Clock, Row, RowKind
 
 
@@ -52,6 +52,7 @@ class PostgresJournal:
         self._leading = leading
         self._writing = threading.RLock()
         self._bond = Bond(spool, service, environment, new_installation)
+        self._found: Finding | None = None
         self._link = Link(admin_url, clock, self._require_bound)
         self._unbound_link = Link(admin_url, clock)
 
@@ -60,11 +61,17 @@ class PostgresJournal:
 
         Raises `journal-foreign` and `journal-unreachable`.
         """
-        try:
-            with self._unbound_link.call("say whose it is") as connection:
-                return self._bond.settle(connection).require_own(self._service)
-        finally:
-            self._unbound_link.close()
+        with self._writing:
+            self._found = None
+            try:
+                with self._link.call("say whose it is") as connection:
+                    if self._found is None:  # it was open already, and bound when it was opened
+                        self._require_bound(connection)
+            except CrossfadeError as error:
+                if error.id != "journal-behind":
+                    raise
+            assert self._found is not None
+            return self._found
 
     def append(self, release: str, kind: RowKind, state: Mapping[str, object], data: Mapping[str, object]) -> Row:
         """Write a row to spool and database; after any exception the row has not happened.
@@ -90,9 +97,7 @@ class PostgresJournal:
                     )
         return row
 
-    def append_local(
-        self, release: str, kind: RowKind, state: Mapping[str, object], data: Mapping[str, object]
-    ) -> Row:
+    def append_local(self, release: str, kind: RowKind, state: Mapping[str, object], data: Mapping[str, object]) -> Row:
         """Write a row to the spool only, without lease or database; only the fader to old may follow it."""
         epoch = self._epoch()
         with self._guard(epoch):
@@ -139,19 +144,21 @@ class PostgresJournal:
                 {"adopted": found, "by": by},
             )
 
-        try:
-            with self._unbound_link.call("be adopted") as connection, self._guard(self._epoch()):
-                return self._bond.adopt(connection, note)
-        finally:
-            self._unbound_link.close()
+        with self._writing:
             self._link.close()
+            try:
+                with self._unbound_link.call("be adopted") as connection, self._guard(self._epoch()):
+                    return self._bond.adopt(connection, note)
+            finally:
+                self._unbound_link.close()
 
     def close(self) -> None:
         """Let the connection go."""
         self._link.close()
 
     def _require_bound(self, connection: BoundedConnection) -> None:
-        self._bond.settle(connection).require_bound(self._service)
+        self._found = self._bond.settle(connection)
+        self._found.require_bound(self._service)
 
     def _require_leading(self) -> int:
         epoch = self._epoch()
@@ -166,9 +173,7 @@ class PostgresJournal:
             rows = "row " + ", ".join(map(str, missing))
             raise fail("journal-conflict", service=self._service, rows=rows)
 
-    def _put(
-        self, connection: BoundedConnection, epoch: int, entries: Sequence[Entry]
-    ) -> tuple[int, Sequence[int]]:
+    def _put(self, connection: BoundedConnection, epoch: int, entries: Sequence[Entry]) -> tuple[int, Sequence[int]]:
         rows = [
             {
                 "seq": entry.row.seq,

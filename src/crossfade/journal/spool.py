@@ -143,9 +143,7 @@ class Spool:
                 self._reload()
             elif size > self._good:
                 records, good = self._scan(os.pread(self._fd, size - self._good, self._good), self._lines)
-                if any(
-                    "bound" in record for record in records
-                ):  # a new binding may concern rows that were trimmed
+                if any("bound" in record for record in records):  # a new binding may concern rows that were trimmed
                     self._reload()
                     return
                 for record in records:

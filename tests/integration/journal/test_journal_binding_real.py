@@ -164,6 +164,8 @@ def test_a_promoted_standby_is_behind_and_noticed_in_mid_release(walker, new_clu
         one.journal.append("r1", RowKind.INTENT, STATE, {})
     assert caught.value.id == "journal-behind"
     assert (caught.value.facts["found"], caught.value.facts["expected"]) == ("timeline 2", "timeline 1")
+    physical_copy = refused(walker(admin_url=standby.admin_url(), state=tmp_path / "other"))
+    assert physical_copy.facts["reason"] == "the database has a journal, the state directory has none"
     one.journal.append_local("r1", RowKind.RESULT, {"fader": "old"}, {})
     one.journal.adopt("on_failover = continue")
     assert one.journal.bind().outcome == "bound"

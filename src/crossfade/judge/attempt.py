@@ -57,9 +57,7 @@ class Rules:
 
     def signals(self) -> dict[str, tuple[EndpointLimit, Signal, Signal]]:
         """Fresh signals, errors and slow, by endpoint."""
-        weights = {
-            limit.name: self.critical_weight if limit.critical else self.other_weight for limit in self.limits
-        }
+        weights = {limit.name: self.critical_weight if limit.critical else self.other_weight for limit in self.limits}
         total, some_critical = sum(weights.values()), any(limit.critical for limit in self.limits)
         fresh = {}
         for limit in self.limits:

@@ -38,12 +38,21 @@ def _log_beta(a: float, b: float) -> float:
 
 def log_martingale(n: int, bad: int, p: float, limit: float) -> float:
     """The log of M(p); infinite where p cannot have brought what was seen."""
+    return _log_mean(n, bad, limit) - _log_seen(n, bad, p)
+
+
+def _log_seen(n: int, bad: int, p: float) -> float:
+    """The log likelihood of what was seen under p."""
     if (p <= 0 and bad) or (p >= 1 and bad < n):
-        return inf
-    seen = (bad * log(p) if bad else 0.0) + ((n - bad) * log1p(-p) if n > bad else 0.0)
+        return -inf
+    return (bad * log(p) if bad else 0.0) + ((n - bad) * log1p(-p) if n > bad else 0.0)
+
+
+def _log_mean(n: int, bad: int, limit: float) -> float:
+    """The log of the likelihood's mean over the prior; it does not depend on p."""
     sharp = _log_prior_mean(n, bad, PRIOR_GOOD_PER_LIMIT / limit) + log(1 - FLAT_PART)
     flat = _log_prior_mean(n, bad, PRIOR_GOOD_FLAT) + log(FLAT_PART)
-    return max(sharp, flat) + log1p(exp(-abs(sharp - flat))) - seen
+    return max(sharp, flat) + log1p(exp(-abs(sharp - flat)))
 
 
 def _log_prior_mean(n: int, bad: int, prior_good: float) -> float:
@@ -67,10 +76,10 @@ def lower_bound(n: int, bad: int, limit: float, alpha: float) -> float:
 
 def _edge(n: int, bad: int, limit: float, alpha: float, *, inside: float, outside: float) -> float:
     """Where M reaches 1/alpha between the observed ratio and an end of [0, 1]; excluded side returned."""
-    wall = log(1 / alpha)
-    for _ in range(60):
+    wall = _log_mean(n, bad, limit) - log(1 / alpha)
+    for _ in range(40):
         middle = (inside + outside) / 2
-        if log_martingale(n, bad, middle, limit) < wall:
+        if _log_seen(n, bad, middle) > wall:
             inside = middle
         else:
             outside = middle

@@ -48,8 +48,6 @@ class LabelTest:
         """What a bad event on the old and on the new lane adds, for each ratio of the grid."""
         if share_bp not in self._steps:
             share = share_bp / FULL_BP
-            old = np.log(share * self._tolerance + 1 - share) - np.log(
-                share * self._tolerance * RATIOS + 1 - share
-            )
+            old = np.log(share * self._tolerance + 1 - share) - np.log(share * self._tolerance * RATIOS + 1 - share)
             self._steps[share_bp] = (old, old + np.log(RATIOS))
         return self._steps[share_bp]

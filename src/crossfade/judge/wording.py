@@ -57,9 +57,7 @@ def proof(family: str, signal: Signal, log_e: float, threshold: float) -> Proof:
     return Proof(family, signal.name, f"{what}; {odds}")
 
 
-def reading(
-    signal: Signal, restarts: int, *, alpha_advance: float, threshold: float, target: float
-) -> SignalReading:
+def reading(signal: Signal, restarts: int, *, alpha_advance: float, threshold: float, target: float) -> SignalReading:
     """One signal's numbers. Nothing in the text repeats another line."""
     log_e = signal.label_log_e
     limit_log_e = signal.limit_new.log_e(restarts)

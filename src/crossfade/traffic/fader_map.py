@@ -16,7 +16,7 @@ from pathlib import Path
 
 from crossfade.model.ports import FULL_BP, Fader, FuseLimit, Slot
 from crossfade.traffic.durable import write_durably
-from crossfade.traffic.haproxy_config import FADER_AT_REST, NOTHING, PIN_MIN
+from crossfade.traffic.haproxy_rules import FADER_AT_REST, NOTHING, PIN_MIN
 
 RATIO_PPM = 1_000_000
 _SAFE = re.compile(r"[A-Za-z0-9_.:=+/@()-]{1,200}")

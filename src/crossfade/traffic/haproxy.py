@@ -56,14 +56,15 @@ class HaproxyProxy:
         text = render(settings, read_layout(settings))
         write_durably(candidate, text)
         checked = subprocess.run(
-            [settings.binary, "-c", "-q", "-C", str(settings.state_dir), "-f", candidate.name],
+            [settings.binary, "-c", "-C", str(settings.state_dir), "-f", candidate.name],
             capture_output=True,
             text=True,
             timeout=CHECK_TIMEOUT_S,
             check=False,
         )
         if checked.returncode != 0:
-            said = (checked.stderr + checked.stdout).strip()
+            lines = (checked.stderr + checked.stdout).splitlines()
+            said = "\n".join([line for line in lines if "[ALERT]" in line] or lines)
             raise fail("proxy-config-invalid", file=candidate, output=said)
         candidate.unlink()
         if not settings.config_path.exists() or settings.config_path.read_text() != text:

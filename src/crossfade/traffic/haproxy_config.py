@@ -1,21 +1,8 @@
 """Renders haproxy.cfg: two slots, one fader, one fuse, one record for each request.
 
-Rule: the whole fader is ONE map entry, `fader`, so that a change is one atomic `set map`:
-
-    <share of right, bp>|<old slot>|<salt>|<pin secret>|<fuse generation>|<armed>|<failures>|<ratio, ppm>
-
-Two more entries stand beside it: `mark` (the position, for the records) and `tripped` (the generation of
-the fuse that tripped). A request reads the entries once, at assignment, and keeps what it read.
-
-Assignment: a draw in 0..9999, hash(salt, unit) where the request carries a routing unit, else random;
-right if the draw is below the share of right. One comparison serves both directions: while `right` is
-new its share grows and units below stay; while `left` is new the share of right falls and units above stay.
-
-The fuse counts requests and failures (status >= 500, also those the proxy made) of unpinned requests by
-fuse generation and assigned slot over a sliding window. Past both limits the failing response writes the
-generation to `tripped`; from then on the old slot is assigned whatever the share. The generation is new
-each time the fuse is armed, so nothing counted before arming can trip it and a late failure of an earlier
-release cannot either. It never sends traffic to an old slot that has no usable instance.
+Rule: what changes during a release is in the fader map, which the rules read for each request
+(`haproxy_rules`); what stands here changes only with the settings, except the members, which are rendered
+for the next start and told to the running process.
 
 What a restart keeps: share, old slot, salt, pin, limits, position (the map file is written before the
 running process is told) and the members (the file is rendered before the process is told). A trip is
@@ -28,15 +15,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from crossfade.model.ports import Address, Slot
+from crossfade.traffic.haproxy_rules import FUSE_TABLE, frontend_rules
 from crossfade.traffic.haproxy_settings import HaproxySettings
 
-PIN_HEADER = "x-crossfade-pin"
-PIN_MIN = 16  # characters; a shorter secret is never honoured
 FRONTEND = "crossfade"
-FUSE_TABLE = "crossfade_fuse"
 RING = "crossfade_records"
-NOTHING = "-"  # stands for an empty field; HAProxy would skip a rule over an empty one
-FADER_AT_REST = f"0|left|{NOTHING}|{NOTHING}|0|0|0|0"
 FREE_ADDRESS = "127.0.0.1:1"  # a free place is disabled; nothing is ever sent there
 
 # One line for each request; tab-separated; the path comes last because a long one is cut.
@@ -149,105 +132,7 @@ def _frontend(s: HaproxySettings) -> list[str]:
         f"    bind {s.host}:{s.port}",
         f"    log ring@{RING} len 4096 format raw local0 info",
         '    log-format "' + r"\t".join(field for _, field in RECORD_FIELDS) + '"',
-        *_read_map(s),
-        *_pin(),
-        *_assign(s),
-        *_route(s),
-        *_count(s),
-    ]
-
-
-def _set(name: str, expression: str, when: str = "") -> str:
-    return f"    http-request set-var(txn.{name}) {expression}" + (f" if {when}" if when else "")
-
-
-def _read_map(s: HaproxySettings) -> list[str]:
-    fields = ("right_bp", "old", "salt", "secret", "generation", "armed", "failures", "ratio_ppm")
-    numbers = {"right_bp", "failures", "ratio_ppm"}
-    return [
-        "    # what is in force now",
-        _set("at_us", "date(0,us)"),
-        _set("fader", f"str(fader),map({s.map_path},{FADER_AT_REST})"),
-        _set("mark", f"str(mark),map({s.map_path},{NOTHING})"),
-        _set("tripped", f"str(tripped),map({s.map_path},{NOTHING})"),
-        *[
-            _set(name, f"var(txn.fader),field({at},|)" + (",add(0)" if name in numbers else ""))
-            for at, name in enumerate(fields, 1)
-        ],
-    ]
-
-
-def _pin() -> list[str]:
-    return [
-        "    # a request of the release itself: <secret>:<slot>; the header never reaches an instance",
-        _set("pin_asked", f"req.hdr({PIN_HEADER})"),
-        f"    http-request del-header {PIN_HEADER}",
-        f"    acl pin_is_set var(txn.secret) -m len ge {PIN_MIN}",
-        "    acl pin_is_true var(txn.pin_asked),field(1,:),secure_memcmp(txn.secret) -m bool",
-        "    acl pin_names_slot var(txn.pin_asked),field(2,:) -m str left right",
-        _set("pin", "var(txn.pin_asked),field(2,:)", "pin_is_set pin_is_true pin_names_slot"),
-        "    acl pinned var(txn.pin) -m found",
-    ]
-
-
-def _assign(s: HaproxySettings) -> list[str]:
-    has_unit = "{ var(txn.unit) -m len ge 1 }"
-    units = []
-    if s.unit_cookie:
-        units.append(_set("unit", f"req.cook({s.unit_cookie})"))
-    if s.unit_header:
-        units.append(_set("unit", f"req.hdr({s.unit_header})", f"!{has_unit}"))
-    return [
-        "    # the draw",
-        *units,
-        _set("unit_hash", "var(txn.salt),concat(:,txn.unit),xxh64", has_unit),
-        _set("draw", "rand(10000)"),
-        _set("draw", "var(txn.salt),concat(:,txn.unit),xxh32,mod(10000)", has_unit),
-        _set("assigned", "str(left)"),
-        _set("assigned", "str(right)", "{ var(txn.draw),sub(txn.right_bp) lt 0 }"),
-        _set("assigned", "str(left)", "{ var(txn.right_bp) -m int le 0 }"),
-        _set("assigned", "str(right)", "{ var(txn.right_bp) -m int ge 10000 }"),
-        _set("new_bp", "var(txn.right_bp)"),
-        _set("new_bp", "int(10000),sub(txn.right_bp)", "{ var(txn.old) -m str right }"),
-        "    # the fuse, latched",
-        "    acl armed var(txn.armed) -m str 1",
-        "    acl tripped var(txn.tripped),strcmp(txn.generation) eq 0",
-        "    acl old_is_usable var(txn.old),nbsrv gt 0",
-        _set("assigned", "var(txn.old)", "armed tripped old_is_usable"),
-        _set("new_bp", "int(0)", "armed tripped old_is_usable"),
-        _set("assigned", "var(txn.pin)", "pinned"),
-    ]
-
-
-def _route(s: HaproxySettings) -> list[str]:
-    return [
-        "    # where it goes; a new slot without a usable instance gives its requests to the old one",
-        f"    http-request disable-l7-retry unless {{ method {' '.join(s.idempotent_methods)} }}",
-        _set("fuse_key", "var(txn.generation),concat(:,txn.assigned)"),
-        f"    http-request track-sc0 var(txn.fuse_key) table {FUSE_TABLE} if armed !pinned",
-        "    acl assigned_old var(txn.assigned),strcmp(txn.old) eq 0",
-        "    acl assigned_is_usable var(txn.assigned),nbsrv gt 0",
-        "    use_backend %[var(txn.old)] if !pinned !assigned_old !assigned_is_usable old_is_usable",
-        "    use_backend %[var(txn.assigned)]",
-    ]
-
-
-def _count(s: HaproxySettings) -> list[str]:
-    suspect = "armed !pinned failed"
-    return [
-        "    # what came of it",
-        "    acl failed status ge 500",
-        f"    acl still_armed str(fader),map({s.map_path}),field(5,|),strcmp(txn.generation) eq 0",
-        f"    acl over_failures sc0_gpc1_rate({FUSE_TABLE}),sub(txn.failures) ge 0",
-        "    acl over_ratio var(txn.failed_ppm),sub(txn.allowed_ppm) ge 0",
-        "    http-response set-var(txn.answered) int(1)",
-        "    http-after-response set-var(txn.headers_us) date(0,us),sub(txn.at_us)",
-        "    http-after-response sc-inc-gpc0(0) if armed !pinned",
-        f"    http-after-response sc-inc-gpc1(0) if {suspect}",
-        f"    http-after-response set-var(txn.failed_ppm) sc0_gpc1_rate({FUSE_TABLE}),mul(1000000) if {suspect}",
-        f"    http-after-response set-var(txn.allowed_ppm) sc0_gpc0_rate({FUSE_TABLE}),mul(txn.ratio_ppm) if {suspect}",
-        f"    http-after-response set-map({s.map_path}) tripped %[var(txn.generation)]"
-        f" if {suspect} !assigned_old !tripped still_armed over_failures over_ratio",
+        *frontend_rules(s),
     ]
 
 

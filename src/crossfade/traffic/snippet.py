@@ -6,7 +6,8 @@ Rule: one renderer. The snippet is the file crossfade would write, without its `
 
 from __future__ import annotations
 
-from crossfade.traffic.haproxy_config import FADER_AT_REST, NOTHING, shared_sections
+from crossfade.traffic.haproxy_config import shared_sections
+from crossfade.traffic.haproxy_rules import FADER_AT_REST, NOTHING
 from crossfade.traffic.haproxy_settings import HaproxySettings
 
 

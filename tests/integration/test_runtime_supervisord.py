@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +14,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from crossfade.embedded.cluster import Cluster
+from crossfade.embedded.ports import free_port
+from crossfade.embedded.postgres import find_postgres
 from crossfade.model.errors import CrossfadeError
 from crossfade.runtime import procfs, supervisord
 from crossfade.runtime.supervisord import Supervisord, ensure_supervisord, find_supervisord
@@ -271,6 +276,43 @@ def test_a_part_gets_the_secrets_it_references(
     until(lambda: log.read_text() == "right\nright\n")
     found.remove_part("part")
     assert list((state_dir / "supervisor" / "parts").iterdir()) == []
+
+
+def test_a_database_keeps_its_sessions_when_supervisord_is_killed(state_dir: Path) -> None:
+    public = Path(tempfile.mkdtemp(dir="/tmp"))
+    public.chmod(0o755)
+    cluster = Cluster(public / "pg", free_port(), find_postgres())
+    try:
+        cluster.create({}, lambda: "token-of-test")
+        found = ensure_supervisord(state_dir, CLOCK)
+        argv, log = cluster.argv(), cluster.log_path
+        options = {"directory": public, "env": {}, "stop_signal": "INT", "stop_wait_s": 20.0, "log": log}
+        found.add_part("postgres", argv, **options)  # type: ignore[arg-type]
+        cluster.wait_ready(30.0, CLOCK)
+        with psycopg.connect(cluster.admin_url(), autocommit=True) as session:
+            kill(found.rpc.pid())
+            assert session.execute("SELECT 1").fetchone() == (1,)
+            found = ensure_supervisord(state_dir, CLOCK)
+            found.add_part("postgres", argv, **options)  # type: ignore[arg-type]
+            assert session.execute("SELECT 2").fetchone() == (2,)
+        found.restart_part("postgres")
+        cluster.wait_ready(30.0, CLOCK)
+        found.stop_part("postgres")
+        assert not cluster.is_running()
+        assert "database system is shut down" in log.read_text()
+    finally:
+        ensure_supervisord(state_dir, CLOCK).shutdown()
+        shutil.rmtree(public)
+
+
+@pytest.mark.long
+def test_the_log_of_a_running_part_is_kept_small(state_dir: Path, tmp_path: Path) -> None:
+    found = ensure_supervisord(state_dir, CLOCK)
+    add(found, "part", "print('x' * (11 << 20), flush=True); import time; time.sleep(600)", tmp_path)
+    log = state_dir / "logs" / "part.log"
+    until(lambda: log.exists() and log.stat().st_size == (11 << 20) + 1)
+    until(lambda: log.stat().st_size == 0, 75.0)  # supervisord's minute
+    assert log.with_name("part.log.1").stat().st_size == (11 << 20) + 1
 
 
 def test_an_unknown_part_is_told(state_dir: Path) -> None:

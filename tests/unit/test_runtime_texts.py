@@ -42,7 +42,7 @@ def test_the_file_of_a_lane_names_record_and_program_and_nothing_of_the_service(
         fingerprint="f",
         stop_wait_s=20.0,
     )
-    text = group_conf("left", Path("/state 100%/lanes/left.json"), [program], priority=500)
+    text = group_conf(Places(Path("/state")), "left", Path("/state 100%/lanes/left.json"), [program], priority=500)
     assert text == (
         "[group:left]\n"
         "programs=left-web-1\n"

@@ -2,13 +2,14 @@
 
 Rule: programs write their own log files (see `launch.py`), so a log is rotated by copying and truncating;
 a line written in the moment between is lost, which is the price of a log that outlives supervisord. And a
-lane whose dependency was away for longer than supervisord's patience comes back by itself.
+program that supervisord gave up, because the host had no process or file left for it, comes back by itself.
 
 Nothing here may raise: an exception in this place would end supervisord.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -34,34 +35,36 @@ def rotate(log: Path, max_bytes: int = LOG_MAX_BYTES, kept: int = LOG_KEPT) -> b
 class Housekeeping:
     """The minute's work in one supervisord."""
 
-    def __init__(self, supervisord: Any, logs: Path) -> None:
+    def __init__(self, supervisord: Any, records: Path) -> None:
         self._supervisord = supervisord
-        self._logs = logs
+        self._records = records
 
     def each_minute(self, _event: object) -> None:
         """Rotate and retry."""
-        logger = self._supervisord.options.logger
-        for log in self._logs.glob("*.log"):
-            try:
-                rotate(log)
-            except OSError as exc:
-                logger.warn(f"could not rotate {log}: {exc}")
+        try:
+            for record in self._records.glob("*/*.json"):
+                for program in json.loads(record.read_text(encoding="utf-8")).get("programs", {}).values():
+                    log = Path(program["log"])
+                    if log.exists():
+                        rotate(log)
+        except Exception as exc:
+            self._supervisord.options.logger.warn(f"could not rotate the logs: {exc}")
         for group in list(self._supervisord.process_groups.values()):
             for process in list(group.processes.values()):
-                if process.get_state() == _FATAL and process.config.autorestart:
-                    try:
+                try:
+                    if process.get_state() == _FATAL and process.config.autorestart:
                         process.spawn()
-                    except Exception as exc:
-                        logger.warn(f"could not try {process.config.name} again: {exc}")
+                except Exception as exc:
+                    self._supervisord.options.logger.warn(f"could not try {process.config.name} again: {exc}")
 
 
 _FATAL = 200  # supervisor.states.ProcessStates.FATAL, a part of its XML-RPC contract
 
 
-def make(supervisord: Any, logs: str = "", **_config: str) -> Housekeeping:
+def make(supervisord: Any, records: str, **_config: str) -> Housekeeping:
     """The factory supervisord calls (`supervisor.rpcinterface_factory`)."""
     from supervisor import events
 
-    keeping = Housekeeping(supervisord, Path(logs))
+    keeping = Housekeeping(supervisord, Path(records))
     events.subscribe(events.Tick60Event, keeping.each_minute)
     return keeping

@@ -79,6 +79,7 @@ class SupervisorRuntime:
         supervisord = ensure_supervisord(self._state_dir, self._clock)
         self._after_step("supervisord")
         conf = supervisord_conf.group_conf(
+            self._places,
             lane.slot,
             lane_file.lane_path(self._places, lane.slot),
             [place.program for place in known.places],

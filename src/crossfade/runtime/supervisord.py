@@ -200,7 +200,9 @@ class Supervisord:
         file = self.places.parts / f"{program.name}.json"
         data = {"priority": priority, "programs": {program.name: record.program_to_json(program)}}
         record.write_private(file, json.dumps(data, indent=1))
-        text = supervisord_conf.group_conf(program.name, file, [program], autostart=autostart, priority=priority)
+        text = supervisord_conf.group_conf(
+            self.places, program.name, file, [program], autostart=autostart, priority=priority
+        )
         record.write_private(file.with_suffix(".conf"), text)
 
     def _set_autostart(self, name: str, *, autostart: bool) -> None:

@@ -42,14 +42,16 @@ def main_conf(places: Places, socket_file: Path) -> str:
         "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
         "[rpcinterface:crossfade]",
         "supervisor.rpcinterface_factory=crossfade.runtime.housekeeping:make",
-        f"logs={places.logs}",
+        f"records={places.supervisor}",
         "[include]",
         "files=parts/*.conf lanes/*.conf",
     ]
     return "\n".join(lines) + "\n"
 
 
-def group_conf(group: str, record: Path, programs: Sequence[Program], *, autostart: bool = True, priority: int) -> str:
+def group_conf(
+    places: Places, group: str, record: Path, programs: Sequence[Program], *, autostart: bool = True, priority: int
+) -> str:
     """The file of one group: one program an instance. Groups with a high priority number are stopped first."""
     lines = [f"[group:{group}]", "programs=" + ",".join(p.name for p in programs), f"priority={priority}"]
     for program in programs:
@@ -66,7 +68,9 @@ def group_conf(group: str, record: Path, programs: Sequence[Program], *, autosta
             f"stopwaitsecs={max(1, round(program.stop_wait_s + 0.5))}",
             "killasgroup=true",
             "redirect_stderr=true",
-            f"stdout_logfile={program.log}",
-            "stdout_logfile_maxbytes=0",  # rotated by housekeeping: the program writes the file itself
+            # For the launcher's first words; the program writes its log itself, and housekeeping rotates it.
+            # Never another directory: supervisord refuses every program where one log directory is missing.
+            f"stdout_logfile={places.logs}/{program.name}.log",
+            "stdout_logfile_maxbytes=0",
         ]
     return "\n".join(lines) + "\n"

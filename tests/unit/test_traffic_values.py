@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossfade.model.ports import FULL_BP, Address, Fader, FuseLimit, Slot
+from crossfade.model.ports import FULL_BP, Address, Fader, FuseLimit, InFlight, Slot
 from crossfade.signals.completeness import LAG_S, Completeness
 from crossfade.signals.ring_line import parse_line
 from crossfade.traffic.fader_map import Entries, parse_lines, read
-from crossfade.traffic.haproxy_facts import parse_address, parse_map, parse_sessions, parse_stat
+from crossfade.traffic.haproxy_facts import parse_address, parse_flying, parse_map, parse_stat
 from crossfade.traffic.haproxy_members import settle
 
 A, B, C = (Address("127.0.0.1", port) for port in (1, 2, 3))
@@ -107,22 +107,17 @@ def test_places_are_read_from_the_statistics() -> None:
     ]
 
 
-def test_requests_in_flight_are_aged_by_the_proxys_own_clock() -> None:
-    dump = """\
-0x1: [31/Dec/2026:23:59:58.500000] id=12 proto=tcpv4 source=127.0.0.1:1
-  frontend=crossfade (id=3 mode=http), listener=? (id=1)
-  backend=right (id=5 mode=http)
-  txn=0x3 flags=0x83000
-0x2: [31/Dec/2026:23:59:58.000000] id=0 proto=?
-  frontend=crossfade_records (id=6 mode=tcp), listener=? (id=0)
-  backend=crossfade_records (id=6 mode=tcp)
-0x3: [01/Jan/2027:00:00:00.250000] id=16 proto=unix_stream source=unix:1
-  frontend=GLOBAL (id=0 mode=tcp), listener=? (id=1)
-  backend=<NONE> (id=-1 mode=-)
+def test_requests_in_flight_are_read_from_their_table() -> None:
+    table = """\
+# table: crossfade_flying, type: string, size:1000, used:3
+0x1: key=12|1795476717000000|right|-|GET|/a\\=b|c use=1 exp=1999 shard=0 gpc0=0 conn_cur=1
+0x2: key=13|1795476717500000|left|left|POST|/stream use=1 exp=1999 shard=0 gpc0=1 conn_cur=1
+0x3: key=14|1795476717500000|left|-|POST|/over use=0 exp=1999 shard=0 gpc0=1 conn_cur=0
 """
-    (flying,) = parse_sessions(dump)
-    assert (flying.key, flying.slot, flying.age_ms) == ("12", Slot.RIGHT, 1750)
-    assert parse_sessions("") == []
+    waits, streams = parse_flying(table, 1795476718750000)
+    assert waits == InFlight("12", Slot.RIGHT, 1750, False, "GET", "/a=b|c")
+    assert streams == InFlight("13", Slot.LEFT, 1250, True, "POST", "/stream", pinned=True)
+    assert parse_flying("", 0) == []
 
 
 LINE = "7 1795476717051755 right left 1 127.0.0.1:1 100 -5 200 -- 897 3 +1 - 5 r:1 GET /a b"

@@ -78,8 +78,10 @@ class InFlight:
     key: str
     slot: Slot
     age_ms: int
+    answering: bool = False  # its headers were sent: a download, a stream, a websocket; not a hung request
     method: str = ""
     path: str = ""  # without the query; empty where the proxy cannot tell
+    pinned: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from crossfade.model.ports import Address, Clock, Fader, Member, ProxyFacts, Slo
 from crossfade.traffic.durable import private_directory, write_durably
 from crossfade.traffic.fader_map import Entries, read, read_file, write_file
 from crossfade.traffic.haproxy_config import render
-from crossfade.traffic.haproxy_facts import parse_info, parse_map, parse_sessions, parse_stat
+from crossfade.traffic.haproxy_facts import parse_flying, parse_info, parse_map, parse_stat
 from crossfade.traffic.haproxy_members import Members, read_layout
+from crossfade.traffic.haproxy_rules import FLYING_TABLE
 from crossfade.traffic.haproxy_settings import HaproxySettings
 from crossfade.traffic.haproxy_socket import RuntimeSocket
 
@@ -35,6 +36,7 @@ class HaproxyProxy:
     def __init__(self, settings: HaproxySettings, clock: Clock) -> None:
         self.settings = settings.check()
         self._socket = RuntimeSocket(settings.socket_path)
+        self._clock = clock
         self._members = Members(settings, self._socket, clock)
 
     # -- installation -----------------------------------------------------------------------------
@@ -109,7 +111,8 @@ class HaproxyProxy:
         in_file = self._in_file()
         if running.fuse_tripped and running.generation == in_file.generation and not in_file.fuse_tripped:
             write_file(self.settings.map_path, replace(in_file, tripped_generation=running.generation))
-        flying = parse_sessions(self._socket.ask("show sess all"))
+        table = self._socket.ask(f"show table {FLYING_TABLE} data.conn_cur gt 0")
+        flying = parse_flying(table, round(self._clock.now().timestamp() * 1_000_000))
         wanted = read_layout(self.settings)
         counts = parse_stat(self._socket.ask("show stat"))  # last: the total is compared with records at once
         members: dict[Slot, list[Member]] = {slot: [] for slot in Slot}

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from crossfade.model.ports import Address, Slot
-from crossfade.traffic.haproxy_rules import FUSE_TABLE, frontend_rules
+from crossfade.traffic.haproxy_rules import FLYING_KEY_BYTES, FLYING_TABLE, FUSE_TABLE, frontend_rules
 from crossfade.traffic.haproxy_settings import HaproxySettings
 
 FRONTEND = "crossfade"
@@ -62,7 +62,7 @@ def render(settings: HaproxySettings, layout: Layout) -> str:
 
 def shared_sections(settings: HaproxySettings, layout: Layout) -> list[str]:
     """All sections but `global`: those a hand-written file takes over unchanged."""
-    lines = [*_ring(settings), *_defaults(settings), *_fuse(settings), *_frontend(settings)]
+    lines = [*_ring(settings), *_defaults(settings), *_tables(settings), *_frontend(settings)]
     for slot in Slot:
         lines += _slot(settings, slot, layout.get(slot, {}))
     return lines
@@ -115,13 +115,18 @@ def _defaults(s: HaproxySettings) -> list[str]:
     ]
 
 
-def _fuse(s: HaproxySettings) -> list[str]:
+def _tables(s: HaproxySettings) -> list[str]:
     window = f"{s.fuse_window_s}s"
     return [
         "",
         f"backend {FUSE_TABLE} from crossfade",
         "    stick-table type string len 64 size 1k expire 10m"
         f" store gpc0,gpc0_rate({window}),gpc1,gpc1_rate({window})",
+        "",
+        f"backend {FLYING_TABLE} from crossfade",
+        # A request's line stays while it is in flight, whatever it lasts, and goes soon after.
+        f"    stick-table type string len {FLYING_KEY_BYTES} size {s.connections_max() + 20_000} expire 2s"
+        " store conn_cur,gpc0",
     ]
 
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import zip_longest
 
 from crossfade.model.ports import Address, InFlight, Slot
 from crossfade.traffic.haproxy_config import FRONTEND
 
-_STREAM = re.compile(r"^0x[0-9a-f]+: \[(?P<at>[^\]]+)\] id=(?P<id>\d+) ", re.MULTILINE)
-_FRONTEND = re.compile(r"^  frontend=(\S+)", re.MULTILINE)
-_BACKEND = re.compile(r"^  backend=(\S+)", re.MULTILINE)
-_STATUS = re.compile(r"^  txn=", re.MULTILINE)
+_FLYING = re.compile(r"0x[0-9a-f]+: key=(?P<key>\S+) .*gpc0=(?P<answers>\d+) conn_cur=[1-9]")
 
 
 @dataclass(frozen=True)
@@ -87,30 +82,29 @@ def _status(raw: str) -> str:
     return "up" if word in ("up", "no") else "down"
 
 
-def parse_sessions(text: str) -> list[InFlight]:
-    """`show sess all`: requests accepted and not yet answered.
+def parse_flying(text: str, now_us: int) -> list[InFlight]:
+    """`show table` of the requests in flight: what each line's key says, and how old it is by the proxy's clock.
 
-    The age is taken against the newest stream of the dump, which is the one that asked for it: both
-    times come from the proxy's clock, which runs in UTC (`HaproxyProxy.argv`), so no summer time ages a request.
+    The clock is the host's, which is ours as well; the session list would give the age of the connection,
+    idle time included, and not name the request.
     """
-    streams = list(_streams(text))
-    if not streams:
-        return []
-    now = max(at for at, _, _ in streams)
     flying = []
-    for at, key, block in streams:
-        frontend, backend = _FRONTEND.search(block), _BACKEND.search(block)
-        if not frontend or frontend[1] != FRONTEND or not backend or not _STATUS.search(block):
+    for row in text.splitlines():
+        match = _FLYING.match(row)
+        if match is None:
             continue
-        if backend[1] in (Slot.LEFT, Slot.RIGHT):
-            age_ms = max(0, round((now - at).total_seconds() * 1000))
-            flying.append(InFlight(key, Slot(backend[1]), age_ms))
+        key, at_us, slot, pin, method, path = re.sub(r"\\(.)", r"\1", match["key"]).split("|", 5)
+        if slot not in (Slot.LEFT, Slot.RIGHT):
+            continue
+        flying.append(
+            InFlight(
+                key=key,
+                slot=Slot(slot),
+                age_ms=max(0, (now_us - int(at_us)) // 1000),
+                answering=match["answers"] != "0",
+                method=method,
+                path=path,
+                pinned=pin not in ("", "-"),
+            )
+        )
     return flying
-
-
-def _streams(text: str) -> Iterator[tuple[datetime, str, str]]:
-    found = list(_STREAM.finditer(text))
-    for match, following in zip_longest(found, found[1:]):
-        block = text[match.end() : following.start() if following else len(text)]
-        at = datetime.strptime(match["at"], "%d/%b/%Y:%H:%M:%S.%f")  # noqa: DTZ007 (only differences are used)
-        yield at, match["id"], block

@@ -25,6 +25,9 @@ from crossfade.traffic.haproxy_settings import HaproxySettings
 PIN_HEADER = "x-crossfade-pin"
 PIN_MIN = 16  # characters; a shorter secret is never honoured
 FUSE_TABLE = "crossfade_fuse"
+FLYING_TABLE = "crossfade_flying"
+FLYING_KEY_BYTES = 250  # the path comes last, because a long one is cut
+FLYING_KEY = "%rt|%[var(txn.at_us)]|%[var(txn.target)]|%[var(txn.pin)]|%[method]|%[path,bytes(0,160)]"
 NOTHING = "-"  # stands for an empty field; HAProxy would skip a rule over an empty one
 FADER_AT_REST = f"0|left|{NOTHING}|{NOTHING}|0|0|0|0"
 
@@ -104,8 +107,12 @@ def _route(s: HaproxySettings) -> list[str]:
         f"    http-request track-sc0 var(txn.fuse_key) table {FUSE_TABLE} if armed !pinned",
         "    acl assigned_old var(txn.assigned),strcmp(txn.old) eq 0",
         "    acl assigned_is_usable var(txn.assigned),nbsrv gt 0",
-        "    use_backend %[var(txn.old)] if !pinned !assigned_old !assigned_is_usable old_is_usable",
-        "    use_backend %[var(txn.assigned)]",
+        _set("target", "var(txn.assigned)"),
+        _set("target", "var(txn.old)", "!pinned !assigned_old !assigned_is_usable old_is_usable"),
+        "    # a line in the table of requests in flight, for as long as it is",
+        f"    http-request set-var-fmt(txn.flying) {FLYING_KEY}",
+        f"    http-request track-sc1 var(txn.flying) table {FLYING_TABLE}",
+        "    use_backend %[var(txn.target)]",
     ]
 
 
@@ -119,6 +126,7 @@ def _count(s: HaproxySettings) -> list[str]:
         "    acl over_ratio var(txn.failed_ppm),sub(txn.allowed_ppm) ge 0",
         "    http-response set-var(txn.answered) int(1)",
         "    http-after-response set-var(txn.headers_us) date(0,us),sub(txn.at_us)",
+        "    http-after-response sc-inc-gpc0(1)",  # in flight still, but its headers are sent
         "    http-after-response sc-inc-gpc0(0) if armed !pinned",
         f"    http-after-response sc-inc-gpc1(0) if {suspect}",
         f"    http-after-response set-var(txn.failed_ppm) sc0_gpc1_rate({FUSE_TABLE}),mul(1000000) if {suspect}",

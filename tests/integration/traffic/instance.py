@@ -1,7 +1,8 @@
 """One instance of a service, as a process of its own: says who it is, fails or waits on request.
 
 Usage: instance.py NAME PORT. The paths: /fail/PERMILLE fails that many of 1000 (evenly), /wait/SECONDS
-answers late, /headers shows what it was sent, /die ends the process, all else answers the name.
+answers late, /headers shows what it was sent, /upgrade turns into an echo, /die ends the process, all else
+answers the name.
 """
 
 from __future__ import annotations
@@ -35,6 +36,12 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
                 body = json.dumps(headers)
             elif path == "/die":
                 os._exit(3)
+            elif path == "/upgrade":
+                writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n")
+                while line := await reader.readline():
+                    writer.write(NAME.encode() + b" heard " + line)
+                    await writer.drain()
+                return
             writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):

@@ -180,13 +180,26 @@ def test_a_request_in_flight_has_the_key_of_its_record(town: Any) -> None:
     collector = town.collector()
     town.fade(Slot.LEFT, FULL_BP)
     town.get()
-    give_up(town, "/wait/1.2", after_s=0.6)
+    give_up(town, "/wait/1.2?token=hush", after_s=0.6)
     (flying,) = town.facts().in_flight
-    assert flying.slot is Slot.RIGHT
+    assert (flying.slot, flying.method, flying.path, flying.pinned) == (Slot.RIGHT, "GET", "/wait/1.2", False)
     assert 400 <= flying.age_ms < 1200
     record = town.records(collector, 2)[1]
     assert record.key == flying.key
     assert town.facts().in_flight == []
+
+
+def test_the_age_of_a_request_does_not_begin_with_its_connection(town: Any) -> None:
+    town.lanes()
+    with socket.create_connection(("127.0.0.1", town.settings.port)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+        time.sleep(1.5)
+        client.sendall(b"GET /wait/2 HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.3)
+        (flying,) = town.facts().in_flight
+        assert 200 <= flying.age_ms < 1400
+        assert not flying.answering
 
 
 def bad_request(town: Any) -> None:

@@ -49,6 +49,15 @@ def test_it_trips_stays_latched_and_is_cleared_by_disarming(town: Any, old: Slot
     assert not town.facts().fuse_tripped
 
 
+def test_it_needs_no_controller(town: Any) -> None:
+    town.lanes()
+    town.fade(Slot.LEFT, 5000, fuse=LIMIT)
+    answers = [town.get("/fail/1000" if n < 200 else "/", unit=f"c{n}") for n in range(300)]  # nobody looks
+    on_new = [n for n, answer in enumerate(answers) if answer.text == "right1"]
+    assert len(on_new) == LIMIT.failures, "not one request more than the limit says"
+    assert all(answer.status == 200 for answer in answers[200:])
+
+
 def test_an_innocent_version_never_trips_it(town: Any) -> None:
     town.lanes()
     town.fade(Slot.LEFT, FULL_BP, fuse=FuseLimit(failures=3, ratio=0.1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections import Counter
@@ -115,6 +116,30 @@ def test_after_the_drain_cap_a_request_is_cut(make_town: Any) -> None:
     town.wait_for(gone, "the member is gone", within_s=6)
     thread.join(timeout=5)
     assert answers[0].status in (0, 502, 503)
+
+
+def test_an_upgraded_connection_outlives_the_drain_and_ends_at_the_cap(make_town: Any) -> None:
+    town = make_town(drain_cap_s=2, drain_wait_s=0.1)
+    town.lanes(left=1, right=1)
+    town.fade(Slot.LEFT, FULL_BP)
+    with socket.create_connection(("127.0.0.1", town.settings.port), timeout=10) as talk, talk.makefile("rb") as heard:
+        talk.sendall(b"GET /upgrade HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+        assert b"101" in heard.readline()
+        while heard.readline() != b"\r\n":
+            pass
+        town.proxy.set_members(Slot.RIGHT, [])
+        assert town.get().text == "left1"
+        talk.sendall(b"hello\n")
+        assert heard.readline() == b"right1 heard hello\n"
+        (flying,) = town.facts().in_flight
+        assert flying.answering, "it is not a request that hangs"
+
+        def gone() -> bool:
+            town.proxy.set_members(Slot.RIGHT, [])
+            return not town.facts().members[Slot.RIGHT]
+
+        town.wait_for(gone, "the member is gone", within_s=8)
+        assert heard.readline() == b"", "the connection was ended"
 
 
 def test_a_member_that_drains_can_come_back_to_its_place(town: Any) -> None:

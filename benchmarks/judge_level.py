@@ -81,6 +81,24 @@ def failed_at(traffic: Traffic, seed: int, judge: Judge) -> tuple[float | None, 
     return None, harmed, ""
 
 
+def passed_at(limit: float, share_bp: int) -> float:
+    """The median time until a healthy version is shown to be healthy."""
+    limits = tuple(EndpointLimit(x.name, x.critical, limit, 500, 0.05, 10_000) for x in LIMITS)
+    times = []
+    for seed in range(20):
+        judge = Judge(limits)
+        judge.begin(0.0)
+        traffic = Traffic(240, ((0, share_bp),), fails=(0.001, 0.001))
+        for index, (_, t_s, event) in enumerate(stream(traffic, seed)):
+            judge.feed([event] if event else [])
+            if index % 100 == 0 and judge.verdict(t_s).outcome is Outcome.PASS:
+                times.append(t_s)
+                break
+        else:
+            times.append(float("inf"))
+    return statistics.median(times)
+
+
 STEPS = ((0, 500), (20, 2500), (40, 5000))
 INNOCENT = {
     "no units": Traffic(60, STEPS),
@@ -133,6 +151,10 @@ def main() -> None:
         print(f"  {name:34} {median:6.1f} {worst:6.1f} s   {harmed:5.0f}   found {len(at)}/{few}  {words}")
     print("new-lane events for an advance with none bad: ", end="")
     print(", ".join(f"{100 * p:g} %: {events_needed(0, 0, p, p, 0.05)}" for p in (0.05, 0.02, 0.01, 0.001)))
+    print("seconds until the first share may be left, 0.1 % errors, two critical endpoints of three, 20 runs")
+    for limit in (0.05, 0.02, 0.01):
+        row = [f"share {bp // 100}: {passed_at(limit, bp):.1f} s" for bp in (500, 1000, 2500, 5000)]
+        print(f"  limit {100 * limit:g} %: {', '.join(row)}")
     for name, traffic in (("0.2 % bad", Traffic(60, STEPS)), ("4 % slow", Traffic(60, STEPS, slow=(0.04, 0.04)))):
         events = [event for _, _, event in stream(traffic, 1) if event is not None]
         judge = Judge(LIMITS)

@@ -237,3 +237,23 @@ def test_every_verdict_prints_its_numbers() -> None:
 def test_a_quiet_healthy_service_of_20_requests_a_second_advances() -> None:
     verdict = judged(traffic(180, 2500, per_s=20, fails=(0.001, 0.001)))
     assert verdict.outcome is Outcome.PASS
+
+
+def test_a_limit_of_the_whole_binds_nothing_but_the_comparison_with_the_old_lane() -> None:
+    anything = (EndpointLimit("create order", True, 1.0, 500, 1.0, 10_000),)
+    alone = (event(i, "new", share_bp=10_000, failed=True) for i in range(50))
+    assert judged(alone, limits=anything).outcome is Outcome.PASS
+    worse = judged(traffic(60, 1000, fails=(0.01, 0.3)), limits=anything)
+    assert (worse.outcome, worse.attribution) == (Outcome.FAIL, "new lane")
+
+
+def test_where_the_old_lane_is_beyond_its_limit_the_new_one_is_held_to_the_old_one() -> None:
+    verdict = judged(traffic(120, 5000, per_s=200, slow=(0.2, 0.02)), margin=0.01)
+    slow = verdict.readings[1]
+    assert 0.15 < slow.limit < 0.21
+    assert verdict.outcome is Outcome.PASS
+
+
+def test_a_tenth_more_slow_requests_is_tolerated() -> None:
+    verdict = judged(traffic(300, 2500, slow=(0.02, 0.022)))
+    assert verdict.outcome is Outcome.PASS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -16,6 +17,7 @@ import pytest
 
 from crossfade.model.errors import CrossfadeError
 from crossfade.model.ports import FULL_BP, Address, FuseLimit, Slot
+from crossfade.traffic.snippet import snippet
 
 SECRET = "secret-of-the-release"
 
@@ -302,3 +304,34 @@ def test_a_configuration_the_proxy_does_not_take_leaves_the_one_before(town: Any
     assert raised.value.id == "proxy-config-invalid"
     assert "nbthread" in raised.value.render()
     assert town.settings.config_path.read_text() == before
+
+
+def test_a_fader_set_while_the_proxy_is_down_is_in_force_when_it_is_back(town: Any) -> None:
+    town.lanes()
+    town.fade(Slot.LEFT, FULL_BP)
+    town.kill_proxy()
+    with pytest.raises(CrossfadeError) as raised:
+        town.fade(Slot.LEFT, 0)
+    assert raised.value.render().splitlines()[0] == (
+        f"error[proxy-unreachable]: the proxy does not answer at {town.settings.socket_path}"
+    )
+    town.start_proxy()
+    assert {town.get().text for _ in range(20)} == {"left1"}
+
+
+def test_a_change_the_proxy_refuses_is_told_without_the_secret(town: Any) -> None:
+    other = type(town.proxy)(town.settings, town.proxy._clock)
+    empty = town.settings.map_path.with_name("not-loaded.map")
+    with pytest.raises(CrossfadeError) as raised:
+        other._socket.tell(f"set map {empty} fader {SECRET}", shown=f"set map {empty} fader ...")
+    assert raised.value.id == "proxy-refused"
+    assert SECRET not in raised.value.render()
+    assert "Unknown map identifier" in raised.value.render()
+
+
+def test_the_snippet_is_a_configuration_the_proxy_takes(town: Any, tmp_path: Path) -> None:
+    file = tmp_path / "own.cfg"
+    file.write_text("global\n    maxconn 100\n" + snippet(town.settings))
+    checked = subprocess.run([town.settings.binary, "-c", "-f", str(file)], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+    assert "[WARNING]" not in checked.stderr

@@ -9,10 +9,9 @@ import pytest
 
 from crossfade.model.errors import CrossfadeError
 from crossfade.runtime import free_ports
-from crossfade.runtime.housekeeping import rotate
+from crossfade.runtime.log_files import rotate, tail
 from crossfade.runtime.record import write_private
 from crossfade.runtime.secrets import resolve
-from crossfade.runtime.supervisor import tail
 
 
 def test_references_are_resolved_and_other_values_pass(tmp_path: Path) -> None:

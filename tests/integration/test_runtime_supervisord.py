@@ -20,7 +20,7 @@ import pytest
 from crossfade.embedded.cluster import Cluster
 from crossfade.embedded.ports import free_port
 from crossfade.embedded.postgres import find_postgres
-from crossfade.model.errors import CrossfadeError
+from crossfade.model.errors import CATALOGUE, CrossfadeError
 from crossfade.runtime import procfs, supervisord
 from crossfade.runtime.supervisord import Supervisord, ensure_supervisord, find_supervisord
 
@@ -143,7 +143,7 @@ def test_a_part_is_stopped_started_restarted_and_signalled(state_dir: Path, tmp_
     second = running(found, "part")
     found.start_part("part")
     assert running(found, "part") == second
-    found.restart_part("part")
+    found.restart("part")
     assert running(found, "part") != second
     found.remove_part("part")
     found.remove_part("part")
@@ -166,7 +166,7 @@ def test_a_stopped_part_stays_stopped_and_a_running_one_is_kept_across_a_killed_
     kill(again.rpc.pid())
     again = ensure_supervisord(state_dir, CLOCK)
     assert running(again, "kept") == kept
-    again.restart_part("kept")
+    again.restart("kept")
     assert procfs.identify(kept) is None
     assert running(again, "kept") != kept
 
@@ -251,11 +251,13 @@ def test_a_program_that_cannot_be_started_says_why_in_its_log(state_dir: Path, t
     found.add_part("part", ["no-such-program"], directory=tmp_path, env={})
     log = state_dir / "logs" / "part.log"
     until(lambda: log.exists() and "hint:" in log.read_text())
-    assert log.read_text().split("error[")[1] == (
-        "program-not-started]: no-such-program could not be started\n"
+    first = log.read_text().splitlines()[:3]
+    assert "\n".join(first) == (
+        "error[program-not-started]: no-such-program could not be started\n"
         "  reason: No such file or directory\n"
-        "hint: mend the command, directory or user of this role in crossfade.toml\n"
+        "hint: mend the command, directory or user of this role in crossfade.toml"
     )
+    assert CATALOGUE["program-not-started"].exit == 3
     found.add_part("homeless", ["true"], directory=tmp_path / "absent", env={})
     log = state_dir / "logs" / "homeless.log"
     until(lambda: log.exists() and f"reason: No such file or directory: {tmp_path}/absent" in log.read_text())
@@ -295,7 +297,7 @@ def test_a_database_keeps_its_sessions_when_supervisord_is_killed(state_dir: Pat
             found = ensure_supervisord(state_dir, CLOCK)
             found.add_part("postgres", argv, **options)  # type: ignore[arg-type]
             assert session.execute("SELECT 2").fetchone() == (2,)
-        found.restart_part("postgres")
+        found.restart("postgres")
         cluster.wait_ready(30.0, CLOCK)
         found.stop_part("postgres")
         assert not cluster.is_running()

@@ -187,7 +187,12 @@ def test_an_image_is_known_by_its_id(tmp_path: Path) -> None:
 def test_git_saying_no_is_told_with_its_reason(repository: Path, tmp_path: Path) -> None:
     state_dir = tmp_path / "state"
     state_dir.mkdir()
-    (repository / ".git" / "worktrees").write_text("in the way")
-    text = refusal("v1", GitSource(repository), state_dir)
-    assert text.startswith(f"6 error[git-failed]: git could not answer in {repository}\n  command: git worktree ")
-    assert text.endswith("hint: run the command by hand")
+    directory = repository / ".git" / "worktrees"
+    directory.write_text("in the way")
+    sha = git(repository, "rev-parse", "v1")
+    assert refusal("v1", GitSource(repository), state_dir) == (
+        f"6 error[git-failed]: git could not answer in {repository}\n"
+        f"  command: git worktree add --detach --force {state_dir}/versions/{sha[:12]} {sha}\n"
+        f"  reason:  fatal: could not create leading directories of '.git/worktrees/{sha[:12]}': Not a directory\n"
+        "hint: run the command by hand"
+    )

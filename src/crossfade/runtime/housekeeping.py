@@ -1,8 +1,7 @@
 """What runs inside supervisord once a minute: logs are kept small, and programs given up are tried again.
 
-Rule: programs write their own log files (see `launch.py`), so a log is rotated by copying and truncating;
-a line written in the moment between is lost, which is the price of a log that outlives supervisord. And a
-program that supervisord gave up, because the host had no process or file left for it, comes back by itself.
+Rule: programs write their own log files (see `launch.py`), so supervisord does not rotate them; this does.
+A program that supervisord gave up, because the host had no process or file left for it, comes back by itself.
 
 Nothing here may raise: an exception in this place would end supervisord.
 """
@@ -10,26 +9,10 @@ Nothing here may raise: an exception in this place would end supervisord.
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
-LOG_MAX_BYTES = 10 * 1024 * 1024
-LOG_KEPT = 2
-
-
-def rotate(log: Path, max_bytes: int = LOG_MAX_BYTES, kept: int = LOG_KEPT) -> bool:
-    """Move what a log holds to `.1` when it has grown too large; older parts move up, the oldest goes."""
-    if log.stat().st_size < max_bytes:
-        return False
-    for number in range(kept, 1, -1):
-        older = log.with_name(f"{log.name}.{number - 1}")
-        if older.exists():
-            older.replace(log.with_name(f"{log.name}.{number}"))
-    shutil.copy2(log, log.with_name(f"{log.name}.1"))
-    with log.open("r+b") as stream:
-        stream.truncate(0)  # its writers append, so they go on at the new end
-    return True
+from crossfade.runtime.log_files import rotate
 
 
 class Housekeeping:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 from typing import NoReturn
 
+from crossfade.model.ports import Clock
 from crossfade.runtime.procfs import Identity, kill_group, send
 from crossfade.runtime.record import MARKER
 
@@ -27,7 +27,7 @@ HANDED_ON = (
 )
 
 
-def keep(kept: Identity, stop_signal: str, stop_wait_s: float, marker: str) -> NoReturn:
+def keep(kept: Identity, stop_signal: str, stop_wait_s: float, marker: str, clock: Clock) -> NoReturn:
     """Stand in for `kept` until it is gone. Its exit code is unknown, which counts as a failure."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HANDED_ON)
     sys.stderr.write(f"crossfade: supervisor was restarted; process {kept.pid} is kept\n")
@@ -39,17 +39,17 @@ def keep(kept: Identity, stop_signal: str, stop_wait_s: float, marker: str) -> N
             send(kept, received.si_signo)
             if received.si_signo == last_signal and kill_at is None:
                 # A little sooner than supervisord would kill its child, which would be this process only.
-                kill_at = time.monotonic() + stop_wait_s * 0.95
-        if kill_at is not None and time.monotonic() >= kill_at:
+                kill_at = clock.monotonic_s() + stop_wait_s * 0.95
+        if kill_at is not None and clock.monotonic_s() >= kill_at:
             kill_group(kept, (MARKER, marker))
     sys.exit(1)
 
 
-def end(identity: Identity, stop_signal: str, wait_s: float) -> None:
+def end(identity: Identity, stop_signal: str, wait_s: float, clock: Clock) -> None:
     """Ask a process to end, wait, and end it."""
     send(identity, signal.Signals[f"SIG{stop_signal}"])
-    deadline = time.monotonic() + wait_s
+    deadline = clock.monotonic_s() + wait_s
     while identity.alive():
-        if time.monotonic() >= deadline:
+        if clock.monotonic_s() >= deadline:
             send(identity, signal.SIGKILL)
-        time.sleep(POLL_S / 2)
+        clock.sleep(POLL_S / 2)

@@ -18,48 +18,67 @@ import pwd
 import signal
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
 from crossfade.model.errors import CrossfadeError, fail
+from crossfade.model.ports import Clock
 from crossfade.runtime import keep, procfs, record, secrets
 
 QUICK_DEATH_S = 2.0
 PAUSE_MAX_S = 15.0
 
 
+class _Clock:
+    """This program is a composition root of its own, so it has the operating system's clock."""
+
+    monotonic_s = staticmethod(time.monotonic)
+    sleep = staticmethod(time.sleep)
+
+    def now(self) -> datetime:
+        """Never needed here."""
+        raise NotImplementedError
+
+
+CLOCK = _Clock()
+
+
 def main(argv: list[str]) -> int:
     """Become the program; come back only with the exit code of a failure."""
     record_file, name = Path(argv[0]), argv[1]
     if not record_file.exists():
-        time.sleep(QUICK_DEATH_S)  # taken away by hand: there is nothing to start and nobody to tell
+        CLOCK.sleep(QUICK_DEATH_S)  # taken away by hand: there is nothing to start and nobody to tell
         return 1
     program = record.read_program(record_file, name)
     places = record.places(record_file.parents[2])
     _write_to(program.log)
     try:
-        _launch(record_file, program, places)
+        _launch(record_file, program, places, CLOCK)
     except CrossfadeError as error:
         sys.stderr.write(error.render() + "\n")
         return int(error.exit)
     return 0
 
 
-def _launch(record_file: Path, program: record.Program, places: record.Places) -> None:
+def _launch(record_file: Path, program: record.Program, places: record.Places, clock: Clock) -> None:
     """Keep the process that lives, or become a new one. The lock ends with exec, death or return."""
     with record.locked(places.run / f"{program.name}.lock"):
         if not _is_supervised(places.pid_file):
             return
         last = record.read_sighting(places.run, program.name)
-        if last is None or not _lives_on(last, program, places.marker(program.name)):
-            quick_deaths = _pause(last)
+        if last is None or not _lives_on(last, program, places.marker(program.name), clock):
+            quick_deaths = _pause(last, clock)
             me = procfs.identify(os.getpid())
             assert me is not None
             # Seen before it is complete, so that a launcher that fails here is paused for as well.
             record.write_sighting(places.run, program.name, record.Sighting(me, program.fingerprint, quick_deaths))
-            _become(program, _environment(record_file, program, places))
+            env = _environment(record_file, program, places)
+            if not _is_supervised(places.pid_file):  # it may have been stopped while this one waited
+                return
+            _become(program, env)
     assert last is not None
-    keep.keep(last.identity, program.stop_signal, program.stop_wait_s, places.marker(program.name))
+    keep.keep(last.identity, program.stop_signal, program.stop_wait_s, places.marker(program.name), clock)
 
 
 def _write_to(log: str) -> None:
@@ -79,29 +98,28 @@ def _is_supervised(pid_file: Path) -> bool:
         return False
 
 
-def _lives_on(last: record.Sighting, program: record.Program, marker: str) -> bool:
+def _lives_on(last: record.Sighting, program: record.Program, marker: str, clock: Clock) -> bool:
     """Whether the process of this program is there to be kept; what is left of any other one is ended."""
     if last.identity.alive():
         if last.fingerprint == program.fingerprint:
             return True
-        keep.end(last.identity, program.stop_signal, program.stop_wait_s)
+        keep.end(last.identity, program.stop_signal, program.stop_wait_s, clock)
     if procfs.identify(last.identity.pid) is None:  # else the pid, and with it the group, is another's
         procfs.kill_group(last.identity, (record.MARKER, marker))
     return False
 
 
-def _pause(last: record.Sighting | None) -> int:
+def _pause(last: record.Sighting | None, clock: Clock) -> int:
     """Wait a little longer after each quick death, without end, and count them.
 
     supervisord's own retries give up after a while; a dependency that was away would leave the lane dead.
     """
     if last is None:
         return 0
-    age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - last.identity.start_ticks / os.sysconf("SC_CLK_TCK")
     paused_s = _pause_s(last.quick_deaths)  # the launcher's own wait is part of its age
-    if age_s > paused_s + QUICK_DEATH_S:
+    if procfs.age_s(last.identity) > paused_s + QUICK_DEATH_S:
         return 0
-    time.sleep(_pause_s(last.quick_deaths + 1))
+    clock.sleep(_pause_s(last.quick_deaths + 1))
     return last.quick_deaths + 1
 
 

@@ -56,6 +56,12 @@ def started_at(identity: Identity) -> float:
     return 0.0
 
 
+def age_s(identity: Identity) -> float:
+    """How long ago the process started; it may be gone by now."""
+    up_s = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+    return up_s - identity.start_ticks / os.sysconf("SC_CLK_TCK")
+
+
 def environment(pid: int) -> dict[str, str]:
     """The environment the process was started with; empty where it may not be read."""
     try:

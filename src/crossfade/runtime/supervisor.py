@@ -18,9 +18,9 @@ from pathlib import Path
 from crossfade.model.errors import fail
 from crossfade.model.ports import Clock, Instance, LaneFacts, LaneSpec, Slot
 from crossfade.runtime import lane_file, procfs, record, secrets, supervisord_conf
-from crossfade.runtime.housekeeping import rotate
 from crossfade.runtime.lane_file import LaneFile, Place
 from crossfade.runtime.left_over import end_left_over
+from crossfade.runtime.log_files import begin_anew, tail
 from crossfade.runtime.rpc import ProcessInfo
 from crossfade.runtime.supervisord import Supervisord, ensure_supervisord, find_supervisord, real_pid, state_of
 
@@ -98,7 +98,7 @@ class SupervisorRuntime:
         # A group of this name can only be there when somebody removed the record by hand.
         self._clear(laid.slot, find_supervisord(self._state_dir, self._clock))
         for place in laid.places:
-            _set_aside(Path(place.program.log))
+            begin_anew(Path(place.program.log))
         if values:
             record.write_private(self._secrets_path(lane.slot), json.dumps(values))
         self._after_step("secrets")
@@ -218,20 +218,3 @@ class SupervisorRuntime:
 
 def _of_group(supervisord: Supervisord, slot: Slot) -> list[ProcessInfo]:
     return [info for info in supervisord.rpc.processes() if info.group == slot]
-
-
-def _set_aside(log: Path) -> None:
-    """Begin a new log, so that what an earlier lane of the slot wrote is not quoted as this one's."""
-    if log.exists():
-        rotate(log, max_bytes=1)
-
-
-def tail(log: Path, lines: int, read_max_bytes: int = 64 * 1024) -> list[str]:
-    """The last lines of a file, however large it is; none where it is absent."""
-    try:
-        with log.open("rb") as stream:
-            size = stream.seek(0, 2)
-            stream.seek(max(0, size - read_max_bytes))
-            return stream.read().decode("utf-8", errors="replace").splitlines()[-lines:]
-    except FileNotFoundError:
-        return []

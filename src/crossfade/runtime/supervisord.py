@@ -20,6 +20,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from crossfade.model.errors import CrossfadeError, fail
 from crossfade.model.ports import Clock
@@ -49,8 +50,7 @@ PASSED_ON = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class PartState:
+class PartState(NamedTuple):
     """One long-lived part: absent, starting, running, stopping, stopped or failed."""
 
     state: str
@@ -124,8 +124,9 @@ class Supervisord:
         self._set_autostart(name, autostart=False)
         self.stop_group(name)
         end_left_over(self.places, [program], self.clock)
+        record.sighting_file(self.places.run, name).unlink(missing_ok=True)  # this end was no death to pause for
 
-    def restart_part(self, name: str) -> None:
+    def restart(self, name: str) -> None:
         """Stop the part, then start it."""
         self.stop_part(name)
         self.start_part(name)
@@ -137,7 +138,6 @@ class Supervisord:
         self.remove_group(name)
         for kind in ("secrets", "json"):
             (self.places.parts / f"{name}.{kind}").unlink(missing_ok=True)
-        record.sighting_file(self.places.run, name).unlink(missing_ok=True)
 
     def signal_part(self, name: str, signal_name: str) -> None:
         """Send a signal (`HUP`, `USR2` ...) to the part."""

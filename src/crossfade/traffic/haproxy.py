@@ -79,7 +79,7 @@ class HaproxyProxy:
         """
         settings = self.settings
         return [
-            "env",
+            "/usr/bin/env",
             "TZ=UTC0",
             settings.binary,
             "-db",

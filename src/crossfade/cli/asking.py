@@ -8,32 +8,29 @@ from __future__ import annotations
 
 import click
 
-from crossfade.cli.live import line
 from crossfade.cli.site import open_site, output_option, print_json
 from crossfade.model.errors import fail
 from crossfade.walk.asks import Ask, Asks
 from crossfade.walk.emergency import controller_alive, fader_to_old
 from crossfade.walk.site import Site
-from crossfade.walk.status import Status, read_status
+from crossfade.walk.status import read_status
 
 ANSWER_WAIT_S = 15.0
 ALIVE_WAIT_S = 1.0
 
 
-def answered(site: Site, ask: Ask, wait_s: float = ANSWER_WAIT_S) -> Status:
-    """Wait until the walker has answered. Raises `ask-unanswered`, `ask-refused`."""
+def answered(site: Site, ask: Ask, wait_s: float = ANSWER_WAIT_S) -> str:
+    """Wait until the walker has answered; returns its reply. Raises `ask-unanswered`, `ask-refused`."""
+    asks = Asks(site.state_dir)
     until_s = site.clock.monotonic_s() + wait_s
-    while ask.file.exists():
+    while (reply := asks.reply(ask)) is None:
         if site.clock.monotonic_s() > until_s:
             alive = "alive" if controller_alive(site) else "not running"
             raise fail("ask-unanswered", what=ask.what, waited_s=f"{wait_s:g}", controller=alive)
         site.clock.sleep(0.05)
-    site.clock.sleep(0.3)  # the status of the turn that answered
-    status = read_status(site.state_dir)
-    assert status is not None
-    if status.reply.startswith("refused"):
-        raise fail("ask-refused", what=ask.what, reply=status.reply.removeprefix("refused: "))
-    return status
+    if reply.startswith("refused"):
+        raise fail("ask-refused", what=ask.what, reply=reply.removeprefix("refused: "))
+    return reply
 
 
 def _ask(what: str, output: str, *, come_back: bool = False) -> None:
@@ -49,11 +46,12 @@ def _ask(what: str, output: str, *, come_back: bool = False) -> None:
     if come_back and not controller_alive(site):
         said = fader_to_old(site)
         click.echo(f"no controller is alive; {said}", err=True)
-    status = answered(site, ask)
+    reply = answered(site, ask)
+    status = read_status(site.state_dir) or before
     if output == "json":
-        print_json({"asked": what, "reply": status.reply, "phase": status.phase, "position": status.position})
+        print_json({"asked": what, "reply": reply, "phase": status.phase, "position": status.position})
     else:
-        click.echo(line(status))
+        click.echo(reply)
 
 
 @click.command("pause")

@@ -23,7 +23,7 @@ def command(wait: bool, die_after_row: int | None) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    controller = Controller(open_site(), stop, wait_for_lease=wait, die_after_row=die_after_row)
+    controller = Controller(open_site(), stop, reload=open_site, wait_for_lease=wait, die_after_row=die_after_row)
     try:
         controller.run()
     except CrossfadeError as error:

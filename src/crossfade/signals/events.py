@@ -82,7 +82,9 @@ class Events:
         events = []
         for request in flying:
             endpoint = self._matcher.match(request.method, request.path)
-            if endpoint is None or request.age_ms < endpoint.hang_ms or request.key in self._hung:
+            if endpoint is None or request.pinned or request.answering:
+                continue
+            if request.age_ms < endpoint.hang_ms or request.key in self._hung:
                 continue
             self._hung[request.key] = None
             if len(self._hung) > 50_000:

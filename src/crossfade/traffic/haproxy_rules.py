@@ -23,6 +23,7 @@ from __future__ import annotations
 from crossfade.traffic.haproxy_settings import HaproxySettings
 
 PIN_HEADER = "x-crossfade-pin"
+SLOT_HEADER = "x-crossfade-slot"
 PIN_MIN = 16  # characters; a shorter secret is never honoured
 FUSE_TABLE = "crossfade_fuse"
 FLYING_TABLE = "crossfade_flying"
@@ -126,6 +127,7 @@ def _count(s: HaproxySettings) -> list[str]:
         "    acl over_ratio var(txn.failed_ppm),sub(txn.allowed_ppm) ge 0",
         "    http-response set-var(txn.answered) int(1)",
         "    http-after-response set-var(txn.headers_us) date(0,us),sub(txn.at_us)",
+        f"    http-after-response set-header {SLOT_HEADER} %[var(txn.assigned)]",  # whose draw it was, for whoever asks
         "    http-after-response sc-inc-gpc0(1)",  # in flight still, but its headers are sent
         "    http-after-response sc-inc-gpc0(0) if armed !pinned",
         f"    http-after-response sc-inc-gpc1(0) if {suspect}",

@@ -66,6 +66,16 @@ class Asks:
                 found.append(Ask(str(raw["what"]), str(raw["who"]), str(raw["at"]), file, data))
         return found
 
-    def answered(self, ask: Ask) -> None:
-        """Forget an ask that is in the journal now."""
+    def answer(self, ask: Ask, reply: str) -> None:
+        """Forget an ask that is in the journal now; leave the reply for whoever waits."""
+        write_json(ask.file.with_suffix(".reply"), {"reply": reply})
         ask.file.unlink(missing_ok=True)
+
+    def reply(self, ask: Ask) -> str | None:
+        """The reply, once: None while there is none."""
+        file = ask.file.with_suffix(".reply")
+        raw = read_json(file)
+        if raw is None:
+            return None
+        file.unlink(missing_ok=True)
+        return str(raw["reply"])

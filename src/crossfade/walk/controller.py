@@ -39,10 +39,12 @@ class Controller:
         site: Site,
         stop: threading.Event,
         *,
+        reload: Callable[[], Site],
         wait_for_lease: bool = True,
         die_after_row: int | None = None,
     ) -> None:
         self._site = site
+        self._reload = reload
         self._stop = stop
         self._tolerated = QUIET_ERRORS if wait_for_lease else QUIET_ERRORS[1:]
         self._asks = Asks(site.state_dir)
@@ -142,9 +144,10 @@ class Controller:
             if error.id in QUIET_ERRORS:
                 raise  # the ask stays, and is answered when the journal is back
             self._reply = f"refused: {error.render()}"
-        self._asks.answered(ask)
+        self._asks.answer(ask, self._reply)
 
     def _begin(self, ask: Ask) -> str:
+        self._site = self._reload()  # the file as it is now; the proxy keeps what it was installed with
         plan = begin(self._site, self._held.spool, str(ask.data["version"]), str(ask.data["path_digest"]))
         data = {**plan.data, "salt": secrets.token_hex(8), "asked_by": ask.who, "asked_at": ask.at}
         release = plan_release(self._held.journal, str(ask.data["release"]), plan.path, data)

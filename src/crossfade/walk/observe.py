@@ -105,7 +105,7 @@ class LiveObserver:
         """The ask is in the journal now."""
         self.reply = reply
         if self._ask is not None:
-            self._asks.answered(self._ask)
+            self._asks.answer(self._ask, reply)
             self._ask = None
 
     def measured_share(self) -> tuple[int, int]:

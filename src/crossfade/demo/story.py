@@ -1,0 +1,164 @@
+"""The demo's stories: real releases of a real service under load, told as they happen.
+
+Rule: nothing here helps crossfade. A story asks for a release as a person would, and what is reported comes
+from the customers' ledgers and from the journal, never from what crossfade says of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from crossfade.cli.live import line
+from crossfade.cli.release import begin_release
+from crossfade.demo.ledger import Ledger
+from crossfade.demo.load import Load
+from crossfade.demo.stage import Stage
+from crossfade.journal.spool import Spool
+from crossfade.model.ports import Row, Slot
+from crossfade.walk.begin import make_plan
+from crossfade.walk.site import CONTROLLER
+from crossfade.walk.status import Status, read_status
+
+LONG_REQUEST_S = 10.0
+OUTCOMES = ("completed", "rolled_back", "abandoned", "held", "halted")
+
+
+@dataclass(frozen=True)
+class Told:
+    """One release as its customers and the journal saw it: the line of the summary, and of the JSON."""
+
+    from_version: str
+    to: str
+    outcome: str
+    by: str | None
+    requests: int
+    failed: int
+    failed_on_new_lane: int
+    lost_writes: int
+    seconds_to_verdict: float | None
+    seconds_verdict_to_old_only: float | None
+    cause: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """With the names of the contract."""
+        values = asdict(self)
+        values.pop("cause")
+        return {"from": values.pop("from_version"), **values}
+
+
+@dataclass(frozen=True)
+class Story:
+    """A release to be told. `during` runs at every look at its status."""
+
+    version: str
+    says: str
+    shares: tuple[float, ...] = (25, 50, 100)
+    long_request: bool = False
+    stop_controller_at: str = ""  # a position's name: the controller is stopped there for 20 s
+
+
+class Teller:
+    """Tells stories on one stage, one after the other."""
+
+    def __init__(self, stage: Stage, load: Load, say: Callable[[str], None]) -> None:
+        self._stage, self._load, self._say = stage, load, say
+        self._clock = stage.clock
+
+    def first_start(self, version: str) -> None:
+        """Bring the first version up: nothing serves yet, so nobody can be hurt."""
+        site = self._stage.site()
+        spool = Spool(site.state_dir / "spool.jsonl", self._clock)
+        release = begin_release(site, make_plan(site, spool, version), version)
+        status = self._follow(release, Story(version, ""))
+        if status.outcome != "completed":
+            raise RuntimeError(f"the first version did not start: {status.cause}")
+
+    def tell(self, story: Story) -> Told:
+        """Release it under load, wait for the end, and count."""
+        self._stage.configure(story.shares)
+        site = self._stage.site()
+        spool = Spool(site.state_dir / "spool.jsonl", self._clock)
+        plan = make_plan(site, spool, story.version)
+        self._say(f"\n{plan.path.old_version} -> {story.version}: {story.says}")
+        self._load.mark(f"begin {story.version}")
+        release = begin_release(site, plan, story.version)
+        status = self._follow(release, story)
+        self._clock.sleep(2.5)  # answers that were under way reach the ledger
+        self._load.mark(f"end {story.version}")
+        ledger = self._load.so_far().window(f"begin {story.version}", f"end {story.version}")
+        return self._count(story, status, ledger, spool.rows(release), plan.current.slot.other)
+
+    def _follow(self, release: str, story: Story) -> Status:
+        told = ""
+        long_sent = stopped = False
+        while True:
+            status = read_status(self._stage.site().state_dir)
+            if status is None or status.release != release:
+                self._clock.sleep(0.05)
+                continue
+            key = f"{status.phase} {status.position}"
+            if key != told:
+                told = key
+                self._say("  " + line(status))
+            exposed = status.position.startswith("shifted")
+            if story.long_request and exposed and not long_sent:
+                self._load.long_request(LONG_REQUEST_S)
+                long_sent = True
+            if story.stop_controller_at == status.position and not stopped:
+                self._stop_controller()
+                stopped = True
+            if status.outcome in OUTCOMES:
+                return status
+            self._clock.sleep(0.05)
+
+    def _stop_controller(self) -> None:
+        supervisord = self._stage.site().supervisord()
+        assert supervisord is not None
+        supervisord.stop_part(CONTROLLER)
+        self._say("  the controller is stopped for 20 s; only the fuse in the proxy watches now")
+        self._clock.sleep(20)
+        supervisord.start_part(CONTROLLER)
+
+    def _count(self, story: Story, status: Status, ledger: Ledger, rows: list[Row] | object, new: Slot) -> Told:
+        assert isinstance(rows, list | tuple)
+        first_share = _first(rows, lambda data: data.get("act") == "set share" and data.get("ok") is True)
+        decided = _first(rows, lambda data: data.get("act") in ("fader to old", "start old") and "event" in data)
+        to_old = _first(rows, lambda data: "decided_to_old_only_ms" in data)
+        by = status.by or None
+        if status.outcome == "completed":
+            by = "walker"
+        to_verdict = _between(first_share, decided)
+        if by == "fuse" and first_share is not None:
+            lasts = [sent.sent_at for sent in ledger.of(slot=str(new))]
+            to_verdict = max(lasts) - first_share.at.timestamp() if lasts else None
+        told = Told(
+            from_version=status.old_version,
+            to=story.version,
+            outcome=status.outcome,
+            by=by,
+            requests=ledger.requests,
+            failed=ledger.failed,
+            # A request that got no answer names no slot; the old version answers all, so it was on the new lane.
+            failed_on_new_lane=ledger.failed_on(str(new)) + len(ledger.failed_without_slot),
+            lost_writes=len(ledger.lost_writes(self._stage.admin_url)),
+            seconds_to_verdict=None if to_verdict is None else round(to_verdict, 2),
+            seconds_verdict_to_old_only=(
+                None if to_old is None or by == "fuse" else int(str(to_old.data["decided_to_old_only_ms"])) / 1000
+            ),
+            cause=status.cause,
+        )
+        self._say(f"  = {told.outcome} by {told.by}: {told.failed} of {told.requests} requests failed")
+        return told
+
+
+def _first(rows: list[Row] | tuple[Row, ...], wanted: Callable[[Mapping[str, object]], bool]) -> Row | None:
+    return next((row for row in rows if wanted(row.data)), None)
+
+
+def _between(since: Row | None, until: Row | None) -> float | None:
+    if since is None or until is None:
+        return None
+    seconds: datetime = until.at
+    return (seconds - since.at).total_seconds()

@@ -257,3 +257,15 @@ def test_where_the_old_lane_is_beyond_its_limit_the_new_one_is_held_to_the_old_o
 def test_a_tenth_more_slow_requests_is_tolerated() -> None:
     verdict = judged(traffic(300, 2500, slow=(0.02, 0.022)))
     assert verdict.outcome is Outcome.PASS
+
+
+def test_a_broken_limit_with_hardly_any_old_requests_beside_it_is_blamed_on_nobody_yet() -> None:
+    judge = Judge((ORDER,))
+    judge.begin(0.0)
+    judge.feed(event(i / 10, "new", share_bp=9000, failed=True) for i in range(5))
+    judge.feed([event(0.5, "old", share_bp=9000)])
+    verdict = judge.verdict(1.0)
+    assert (verdict.outcome, verdict.attribution) == (Outcome.FAIL, None)
+    assert verdict.reason.endswith("1 on the old lane since the trouble began are too few to say whose it is")
+    judge.feed(event(1 + i / 10, "old", share_bp=9000) for i in range(5))
+    assert judge.verdict(2.0).attribution == "new lane"

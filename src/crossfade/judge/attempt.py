@@ -24,6 +24,7 @@ from crossfade.judge.wording import LABEL, LIMIT, Proof
 from crossfade.model.verdict import Attribution, EndpointLimit, Event
 
 OLD_BROKEN = 20.0  # the old lane's evidence from which a broken limit is called shared
+OLD_EXPECTED = 3.0  # bad events the old lane would have shown by now if it were as bad: 95 % not to show none
 ERRORS_PART = 0.5  # of an endpoint's weight; the rest is for slow
 
 
@@ -123,18 +124,29 @@ class Attempt:
             terms = [(log(s.weight) + s.limit_new.log_e(count), s) for s in self.signals]
         return _log_sum([term for term, _ in terms]), max(terms, key=lambda pair: pair[0])[1]
 
-    def attribution(self, proof: Proof) -> Attribution | None:
-        """Whose fault it is: the labels say so by themselves; a limit is shared where both lanes break it."""
+    def attribution(self, proof: Proof) -> tuple[Attribution | None, str]:
+        """Whose fault it is, and why that can or cannot be said.
+
+        The labels say so by themselves. A limit is shared where both lanes break it, or where the old one is
+        beyond it and the labels do not tell them apart. It is the new lane's where the old one had the time to
+        show the same and did not. Otherwise nobody knows yet; a later look may.
+        """
         if proof.family == LABEL:
-            return "new lane"
+            return "new lane", ""
+        if self.alone:
+            return None, "; no old lane served beside it to compare with"
         count = len(self.restarts)
         signal = next(s for s in self.signals if s.name == proof.signal)
-        window = int((LOG_WEIGHTS[:count] + signal.limit_new.rows(count)).argmax())
-        old_log_e = float(signal.limit_old.rows(count)[window])  # in the same window as the new lane's trouble
-        alike = signal.old.ratio > signal.limit and signal.label_log_e <= 0 and not self.alone
-        if old_log_e >= log(OLD_BROKEN) or alike:
-            return "shared, unattributed"
-        return None if self.alone else "new lane"
+        window = int((LOG_WEIGHTS[:count] + signal.limit_new.rows(count)).argmax())  # since the trouble began
+        (n_new, bad_new), (n_old, bad_old) = signal.limit_new.seen(window), signal.limit_old.seen(window)
+        expected = n_old * bad_new / n_new  # bad events of the old lane, were it as bad as the new one
+        told_apart = signal.label_log_e >= log(OLD_BROKEN)
+        alike = bad_old > signal.limit * n_old and not told_apart
+        if alike or float(signal.limit_old.rows(count)[window]) >= log(OLD_BROKEN):
+            return "shared, unattributed", "; the old lane breaks the same limit, so it is not attributed to either"
+        if told_apart or expected >= OLD_EXPECTED:
+            return "new lane", ""
+        return None, f"; {n_old:,} on the old lane since the trouble began are too few to say whose it is"
 
     def _prove(self) -> None:
         """Look whether a failure is proven now, the labels first: they can tell whose it is."""

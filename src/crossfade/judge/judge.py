@@ -95,13 +95,8 @@ class Judge:
         )
 
     def _failed(self, attempt: Attempt, proof: Proof, readings: Sequence[SignalReading]) -> Verdict:
-        blame = attempt.attribution(proof)
-        sentence = proof.sentence
-        if blame is None:
-            sentence += "; no old lane served beside it to compare with"
-        elif blame != "new lane":
-            sentence += "; the old lane breaks the same limit, so it is not attributed to either"
-        return Verdict(Outcome.FAIL, proof.signal, blame, readings, sentence, self._rules.alpha)
+        blame, note = attempt.attribution(proof)
+        return Verdict(Outcome.FAIL, proof.signal, blame, readings, proof.sentence + note, self._rules.alpha)
 
     def _advance(self, attempt: Attempt, readings: tuple[SignalReading, ...]) -> Verdict:
         binding = [(s, r) for s, r in zip(attempt.signals, readings, strict=True) if s.binding]

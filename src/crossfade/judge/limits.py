@@ -43,6 +43,11 @@ class LimitTest:
         self._bad[first : last + 1] += 1
         return self._open and first <= last
 
+    def seen(self, window: int) -> tuple[int, int]:
+        """Events since the restart `window`, and how many of them were bad."""
+        bad = int(self._bad[window])
+        return bad + sum(self._good[window:]), bad
+
     def rows(self, restarts: int) -> Floats:
         """The log e-value of each of the first `restarts` restarts."""
         if not self._open:

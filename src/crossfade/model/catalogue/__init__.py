@@ -1,0 +1,33 @@
+"""The rows of the error catalogue, one table for each area.
+
+A new row goes into the file of its area; a new area is a new file, named in `ALL_ROWS`.
+"""
+
+from __future__ import annotations
+
+from crossfade.model.catalogue import (
+    configuration,
+    demo,
+    journal,
+    ours,
+    parts,
+    ready_check,
+    releases,
+    runtime,
+    traffic,
+    versions,
+)
+from crossfade.model.catalogue.kind import Kind
+
+ALL_ROWS: tuple[Kind, ...] = (
+    *configuration.ROWS,
+    *parts.ROWS,
+    *runtime.ROWS,
+    *versions.ROWS,
+    *traffic.ROWS,
+    *journal.ROWS,
+    *releases.ROWS,
+    *ready_check.ROWS,
+    *demo.ROWS,
+    *ours.ROWS,
+)

@@ -27,7 +27,8 @@ from crossfade.testing.world import FakeProxy, FakeRuntime, FakeWorld
 from crossfade.walk.acts import Lanes, Parts, ReleaseActs
 from crossfade.walk.asks import Asks
 from crossfade.walk.health import Answer
-from crossfade.walk.loop import Release, Turn, Walker, plan_release as write_plan, read_release
+from crossfade.walk.loop import Release, Turn, Walker, read_release
+from crossfade.walk.loop import plan_release as write_plan
 from crossfade.walk.observe import LiveObserver
 
 WEB = ProcessSpec("web", ["serve", "{port}"], ".", {}, 1, True, 5.0)
@@ -105,7 +106,8 @@ class Simulated:
             release = write_plan(self.journal, "r1", path, {})
         lanes, parts = self.lanes(release), self.parts()
         limit = EndpointLimit("order", True, 0.02, 500, 0.05, 10_000)
-        observer = LiveObserver(self.config, lanes, parts, self.world, Judge([limit]), self.asks)
+        events = self.folder / "events.jsonl"
+        observer = LiveObserver(self.config, lanes, parts, self.world, Judge([limit]), self.asks, events)
         acts = ReleaseActs(lanes, parts)
         acts._background = AtOnce()  # type: ignore[assignment]
         return Walker(release, self.journal, FakeLease(self.world), observer, acts, self.clock)

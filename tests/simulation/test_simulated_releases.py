@@ -13,7 +13,7 @@ from crossfade.model.walker import Phase
 from crossfade.testing.world import Faults
 
 sys.path.insert(0, str(Path(__file__).parent))
-from simulated import Simulated, config  # noqa: E402
+from simulated import Simulated, config
 
 
 def end_state(run: Simulated) -> tuple[object, ...]:
@@ -114,6 +114,7 @@ def test_from_retired_the_old_version_is_started_first(tmp_path: Path) -> None:
     walker = run.walker()
     for _ in range(100):
         walker.turn()
+        run.journal.copy_up()
         run.world.live(0.2)
     assert walker.state.phase is Phase.ROLLED_BACK
     assert run.world.touches[:2] == ["start v1", "share 0 old left"]

@@ -61,7 +61,8 @@ def command(every: bool, output: str, rate: float, directory: Path | None) -> in
             say(f"customers: {rate:g} requests/s, half of them without a cookie")
             clock.sleep(3)
             told = [teller.tell(story) for story in stories]
-        summary(told, clock.monotonic_s() - started_s, Console(stderr=output == "json"))
+        width = None if Console().is_terminal else 110  # a pipe has no width of its own
+        summary(told, clock.monotonic_s() - started_s, Console(stderr=output == "json", width=width))
     finally:
         stage.strike(keep=keep)
     if output == "json":
@@ -84,7 +85,8 @@ def summary(told: list[Told], took_s: float, console: Console) -> None:
     """The one screen at the end."""
     table = Table(title=f"what the customers saw ({took_s:.0f} s in all)")
     for heading in ("release", "outcome", "by", "requests", "failed", "on new", "lost writes", "verdict", "to old"):
-        table.add_column(heading, justify="right" if heading not in ("release", "outcome", "by") else "left")
+        text = heading in ("release", "outcome", "by")
+        table.add_column(heading, justify="left" if text else "right", no_wrap=True)
     for one in told:
         verdict = "-" if one.seconds_to_verdict is None else f"{one.seconds_to_verdict:.1f} s"
         to_old = "-" if one.seconds_verdict_to_old_only is None else f"{one.seconds_verdict_to_old_only:.2f} s"

@@ -99,6 +99,10 @@ class ProxyFacts:
 class Proxy(Protocol):
     """The fader. Files that survive a restart are written before the running process is told."""
 
+    @property
+    def knows_members(self) -> bool:
+        """Whether `observe` tells which instances take requests; else the runtime is asked."""
+
     def set_fader(self, fader: Fader) -> None:
         """Put the fader, fuse, salt and pin in force; idempotent; all at once for the share."""
 

@@ -77,9 +77,15 @@ class Events:
             )
         return events
 
-    def of_in_flight(self, flying: Iterable[InFlight], share_bp: int, t_s: float) -> list[Event]:
-        """An event for each request that hangs now and was not counted yet: a hung request logs nothing."""
-        events = []
+    def remember_hung(self, keys: Iterable[str]) -> None:
+        """Requests that an earlier walker counted as hung."""
+        self._hung.update(dict.fromkeys(keys))
+
+    def of_in_flight(
+        self, flying: Iterable[InFlight], share_bp: int, t_s: float
+    ) -> tuple[list[Event], list[str]]:
+        """An event, with its key, for each request that hangs now and was not counted yet: it logs nothing."""
+        events, keys = [], []
         for request in flying:
             endpoint = self._matcher.match(request.method, request.path)
             if endpoint is None or request.pinned or request.answering:
@@ -87,10 +93,11 @@ class Events:
             if request.age_ms < endpoint.hang_ms or request.key in self._hung:
                 continue
             self._hung[request.key] = None
+            keys.append(request.key)
             if len(self._hung) > 50_000:
                 self._hung.pop(next(iter(self._hung)))
             lane: Lane = "old" if request.slot is self._old_slot else "new"
             events.append(
                 Event(t_s, lane, share_bp, endpoint.name, "", failed=True, ms=float(request.age_ms), hung=True)
             )
-        return events
+        return events, keys

@@ -225,6 +225,8 @@ class FakeRuntime:
 class FakeProxy:
     """`Proxy` over a FakeWorld (its `observe` is the proxy's, not the runtime's)."""
 
+    knows_members = True
+
     def __init__(self, world: FakeWorld) -> None:
         self.set_fader = world.set_fader
         self.set_members = world.set_members

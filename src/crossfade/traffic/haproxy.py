@@ -32,6 +32,7 @@ class HaproxyProxy:
     """`Proxy` over one HAProxy process that something else starts and restarts."""
 
     has_fuse = True
+    knows_members = True
 
     def __init__(self, settings: HaproxySettings, clock: Clock) -> None:
         self.settings = settings.check()

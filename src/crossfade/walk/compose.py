@@ -234,6 +234,7 @@ def walking(
     lanes = lanes_of(site, release)
     parts = parts_of(site, lanes, held, proxy)
     judge = judge_of(site.config)
-    observer = LiveObserver(site.config, lanes, parts, records, judge, Asks(site.state_dir), behind)
+    events = site.state_dir / "events" / f"{release.id}.jsonl"
+    observer = LiveObserver(site.config, lanes, parts, records, judge, Asks(site.state_dir), events, behind)
     walker = Walker(release, held.journal, held.lease, observer, ReleaseActs(lanes, parts), site.clock)
     return Walking(walker, lanes, observer)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from crossfade.model import walker
@@ -15,9 +16,11 @@ from crossfade.model.decide import Facts, LaneHealth
 from crossfade.model.errors import CrossfadeError
 from crossfade.model.ports import ProxyFacts, Record, RecordSource, Slot
 from crossfade.model.requirement import Config
-from crossfade.model.verdict import Event, Verdict
+from crossfade.model.verdict import Verdict
 from crossfade.model.walker import Phase, State
 from crossfade.plan.release import dwell
+from crossfade.signals.eventlog import EventLog
+from crossfade.signals.eventlog import Judging as Feeding
 from crossfade.signals.events import Events
 from crossfade.walk.acts import Lanes, Parts
 from crossfade.walk.asks import Ask, Asks
@@ -25,20 +28,12 @@ from crossfade.walk.asks import Ask, Asks
 VERDICT_EVERY_S = 0.2
 BLIND_AFTER_S = 3.0
 SHARE_WINDOW_S = 30.0
+MISSING_TOLERATED_RATIO = 0.001  # of the records: what they could hide is far below every limit that can be shown
 WATCHING = (Phase.STANDING, Phase.STEPPING, Phase.PAUSED, Phase.HELD)
 
 
-class Judging(Protocol):
-    """What the observer needs of the judge."""
-
-    def begin(self, t_s: float) -> None:
-        """The first share of this attempt is in force."""
-
-    def mark_step(self, t_s: float) -> None:
-        """A further position begins."""
-
-    def feed(self, events: Sequence[Event]) -> None:
-        """Take events, in order."""
+class Judging(Feeding, Protocol):
+    """What the observer needs of the judge: to be fed, and its verdict."""
 
     def verdict(self, t_s: float, source_complete: bool = True, detail: str = "") -> Verdict:
         """What the events show up to now."""
@@ -55,16 +50,18 @@ class LiveObserver:
         records: RecordSource,
         judge: Judging,
         asks: Asks,
+        event_file: Path,
         behind: Callable[[], str] = str,
     ) -> None:
         self._config, self._lanes, self._parts = config, lanes, parts
         self._records, self._judge, self._asks, self._behind = records, judge, asks, behind
         self._events = Events(config.endpoints, lanes.release, lanes.old_slot)
+        self._log = EventLog(event_file, judge)
+        self._events.remember_hung(self._log.hung)
         self._ask: Ask | None = None
         self.reply = ""
         self._index: int | None = None
         self._arrived_s = 0.0
-        self._begun = False
         self._seen: deque[tuple[float, bool]] = deque()
         self._down_since: dict[Slot, float] = {}
         self._dark_since: float | None = None
@@ -121,11 +118,10 @@ class LiveObserver:
         self._seen.clear()
         if not self._lanes.path.positions[state.index].exposed:
             return
-        if self._begun:
-            self._judge.mark_step(wall_s)
-        else:
-            self._judge.begin(wall_s)
-            self._begun = True
+        if self._log.begun_s is None:
+            self._log.begin(wall_s, state.index)
+        elif self._log.last_step != state.index:
+            self._log.step(wall_s, state.index)
 
     def _look_at_proxy(self) -> list[str]:
         seen = self._records.seen()
@@ -140,13 +136,12 @@ class LiveObserver:
     def _feed(self, wall_s: float) -> None:
         records = self._records.take()
         self._count_shares(records)
-        events = self._events.of_records(records)
-        if self.proxy is not None:
+        if self._log.begun_s is None:
+            return
+        self._log.feed(self._events.of_records(records))
+        if self.proxy is not None and self.proxy.fader.new_share_bp:
             share_bp = self.proxy.fader.new_share_bp
-            if share_bp:
-                events += self._events.of_in_flight(self.proxy.in_flight, share_bp, wall_s)
-        if events and self._begun:
-            self._judge.feed(events)
+            self._log.feed(*self._events.of_in_flight(self.proxy.in_flight, share_bp, wall_s))
 
     def _count_shares(self, records: Sequence[Record]) -> None:
         mark = self._lanes.mark(self._index or 0)
@@ -160,7 +155,8 @@ class LiveObserver:
         """Records that do not come blind the judge; for a moment that is only the network's lag."""
         health = self._records.health()
         exposed = self._lanes.path.positions[state.index].exposed
-        if not exposed or (health.connected and not health.missing):
+        tolerated = MISSING_TOLERATED_RATIO * self._records.seen()
+        if not exposed or (health.connected and health.missing <= tolerated):
             self._dark_since = None
             return []
         self._dark_since = self._dark_since if self._dark_since is not None else now_s
@@ -184,7 +180,11 @@ class LiveObserver:
         wanted = sum(p.instances for p in lane.processes if p.takes_port) if lane is not None else 0
         if self.proxy is None:
             return LaneHealth(0, 0)  # unknown is not down: `blind` says so
-        healthy = sum(member.state == "up" for member in self.proxy.members.get(slot, ()))
+        if self._parts.proxy.knows_members:
+            healthy = sum(member.state == "up" for member in self.proxy.members.get(slot, ()))
+        else:
+            facts = self._parts.runtime.observe().get(slot)
+            healthy = sum(i.state == "running" for i in facts.instances if i.address) if facts else 0
         if healthy or not wanted:
             self._down_since.pop(slot, None)
         else:

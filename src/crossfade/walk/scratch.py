@@ -1,6 +1,8 @@
-"""`python -m crossfade.walk.scratch COMMAND...`: become the command, and die with whoever started it.
+"""`python -m crossfade.walk.scratch PARENT COMMAND...`: run the command, and end all of it with its parent.
 
-Rule: a scratch instance never outlives its proof, also when the prover is killed.
+Rule: a scratch instance never outlives its proof, also when the prover is killed. The kernel's death signal
+reaches one process only and a server may have workers, so this process stays as their guard: it leads their
+process group, and when PARENT dies or the command ends, it ends the group, itself included.
 """
 
 from __future__ import annotations
@@ -8,15 +10,31 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import sys
+from types import FrameType
 
-PR_SET_PDEATHSIG = 1  # prctl(2); kept across exec
+PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def main(argv: list[str]) -> None:
-    """Ask the kernel for the death signal, then exec."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    os.execvp(argv[0], argv)  # noqa: S606 (no shell: a list, as everywhere)
+    """Ask the kernel to be told of PARENT's death, run the command, end the group."""
+    parent, *command = argv
+    if os.getpgrp() != os.getpid():
+        os.setpgrp()  # never end the group of whoever started this by hand
+    signal.signal(signal.SIGTERM, _end_group)
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() == int(parent):  # else it died before the kernel was asked
+        try:
+            subprocess.run(command, check=False)
+        except OSError as exc:
+            sys.stderr.write(f"{command[0]} could not be started: {exc.strerror}\n")
+            sys.stderr.flush()
+    _end_group()
+
+
+def _end_group(signum: int = 0, frame: FrameType | None = None) -> None:  # noqa: ARG001 (a signal handler)
+    os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":

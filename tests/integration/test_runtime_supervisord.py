@@ -250,7 +250,7 @@ def test_a_program_that_cannot_be_started_says_why_in_its_log(state_dir: Path, t
     found = ensure_supervisord(state_dir, CLOCK)
     found.add_part("part", ["no-such-program"], directory=tmp_path, env={})
     log = state_dir / "logs" / "part.log"
-    until(lambda: log.exists() and "hint:" in log.read_text())
+    until(lambda: log.exists() and "crossfade.toml\n" in log.read_text())
     first = log.read_text().splitlines()[:3]
     assert "\n".join(first) == (
         "error[program-not-started]: no-such-program could not be started\n"

@@ -25,8 +25,12 @@ def answered(site: Site, ask: Ask, wait_s: float = ANSWER_WAIT_S) -> str:
     until_s = site.clock.monotonic_s() + wait_s
     while (reply := asks.reply(ask)) is None:
         if site.clock.monotonic_s() > until_s:
+            stays = "it stays asked"
+            if ask.what == "release":
+                asks.withdraw(ask)  # a release never begins when nobody waits for it any more
+                stays = "it was taken back"
             alive = "alive" if controller_alive(site) else "not running"
-            raise fail("ask-unanswered", what=ask.what, waited_s=f"{wait_s:g}", controller=alive)
+            raise fail("ask-unanswered", what=ask.what, waited_s=f"{wait_s:g}", stays=stays, controller=alive)
         site.clock.sleep(0.05)
     if reply.startswith("refused"):
         raise fail("ask-refused", what=ask.what, reply=reply.removeprefix("refused: "))

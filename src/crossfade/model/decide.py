@@ -58,12 +58,12 @@ LANE_DOWN_S = 2.0  # a lane is down when nothing in it was healthy for this long
 def decide(path: Path, state: State, facts: Facts) -> Decision:
     """Choose the event. Pure: no side effects, no clock, no world."""
     if state.phase in ENDED:
-        return _person(facts) or Decision(None, f"the release is {state.phase}")
+        return _person(facts, state) or Decision(None, f"the release is {state.phase}")
     if state.phase is Phase.STRANDED:
-        return _person(facts) or Decision(None, f"the way back failed: {state.cause}")
+        return _person(facts, state) or Decision(None, f"the way back failed: {state.cause}")
     return (
         _danger(path, state, facts)
-        or _person(facts)
+        or _person(facts, state)
         or _unknown_world(path, state, facts)
         or _sight(state, facts)
         or _progress(path, state, facts)
@@ -93,8 +93,9 @@ def _danger(path: Path, state: State, facts: Facts) -> Decision | None:
     return None
 
 
-def _person(facts: Facts) -> Decision | None:
-    if facts.asked is None:
+def _person(facts: Facts, state: State) -> Decision | None:
+    """What a person asked for. A pause waits until the act that is under way has led to a position."""
+    if facts.asked is None or (facts.asked is Event.PAUSE and state.phase is Phase.STEPPING):
         return None
     return Decision(facts.asked, f"asked for by a person: {facts.asked}", by="person")
 

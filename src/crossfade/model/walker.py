@@ -135,16 +135,19 @@ TABLE: Mapping[Phase, Mapping[Event, Mapping[Zone, Phase]]] = {
     _P.RETURNING: {
         _E.ACT_DONE: _to(_P.UNDOING),
         _E.ACT_FAILED: _to(_P.RETURNING),
+        _E.ROLLBACK: _to(_P.RETURNING),  # it is on its way already
         _E.ABANDON: _to(_P.RETURNING),
     },
     _P.RESTORING: {
         _E.ACT_DONE: _to(_P.RETURNING),
         _E.ACT_FAILED: _to(_P.STRANDED),
+        _E.ROLLBACK: _to(_P.RESTORING),  # it is on its way already
         _E.ABANDON: _to(_P.RESTORING),
     },
     _P.UNDOING: {
         _E.ACT_DONE: _to(_P.ROLLED_BACK),  # or ABANDONED: see advance()
         _E.ACT_FAILED: _to(_P.STRANDED),
+        _E.ROLLBACK: _to(_P.UNDOING),  # it is on its way already
         _E.ABANDON: _to(_P.UNDOING),
     },
     _P.HALTED: {

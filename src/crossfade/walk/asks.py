@@ -71,6 +71,10 @@ class Asks:
         write_json(ask.file.with_suffix(".reply"), {"reply": reply})
         ask.file.unlink(missing_ok=True)
 
+    def withdraw(self, ask: Ask) -> None:
+        """Take an ask back that nobody has answered."""
+        ask.file.unlink(missing_ok=True)
+
     def reply(self, ask: Ask) -> str | None:
         """The reply, once: None while there is none."""
         file = ask.file.with_suffix(".reply")

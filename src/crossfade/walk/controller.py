@@ -79,10 +79,11 @@ class Controller:
         self._lead()
         if self._walking is None:
             self._resume()
+        self._answer_asks()
         walking_now = self._walking
-        if walking_now is None or walking_now.walker.ended:
-            self._idle()
-        if walking_now is not None:
+        if walking_now is None:
+            self._write(idle_status(self._site, self._held, self._waits or self._behind))
+        else:
             turn = walking_now.walker.turn()
             self._write(self._status(walking_now, turn))
         self._stop.wait(TURN_S if walking_now is not None and not walking_now.walker.ended else IDLE_S)
@@ -126,7 +127,8 @@ class Controller:
 
     # -- asks that are the controller's ------------------------------------------------------------
 
-    def _idle(self) -> None:
+    def _answer_asks(self) -> None:
+        """A release that may not begin now is refused now: an ask never begins one hours later."""
         for ask in self._asks.pending():
             if ask.what == "adopt":
                 self._answer(ask, self._adopt)
@@ -134,8 +136,6 @@ class Controller:
                 self._answer(ask, self._begin)
             elif self._walking is None:
                 self._answer(ask, lambda ask: f"refused: there is no release to {ask.what}")
-        if self._walking is None:
-            self._write(idle_status(self._site, self._held, self._waits or self._behind))
 
     def _answer(self, ask: Ask, act: Callable[[Ask], str]) -> None:
         try:

@@ -29,6 +29,8 @@ VERDICT_EVERY_S = 0.2
 BLIND_AFTER_S = 3.0
 SHARE_WINDOW_S = 30.0
 MISSING_TOLERATED_RATIO = 0.001  # of the records: what they could hide is far below every limit that can be shown
+CENSUS_EVERY_S = 2.0
+RESUMED_FROM = (Phase.PAUSED, Phase.HELD, Phase.HALTED)
 WATCHING = (Phase.STANDING, Phase.STEPPING, Phase.PAUSED, Phase.HELD)
 
 
@@ -61,6 +63,9 @@ class LiveObserver:
         self._ask: Ask | None = None
         self.reply = ""
         self._index: int | None = None
+        self._phase: Phase | None = None
+        self._foreigners: Sequence[str] = ()
+        self._census_s = float("-inf")
         self._arrived_s = 0.0
         self._seen: deque[tuple[float, bool]] = deque()
         self._down_since: dict[Slot, float] = {}
@@ -90,7 +95,7 @@ class LiveObserver:
             new=self._health(self._lanes.new_slot, now_s),
             old_down_s=self._down_s(self._lanes.old_slot, now_s),
             new_down_s=self._down_s(self._lanes.new_slot, now_s),
-            foreign=self._foreign(),
+            foreign=self._foreign(now_s),
             blind=tuple(blind) if state.phase in WATCHING else (),
             stood_s=now_s - self._arrived_s,
             step_min_s=standing.min_s,
@@ -112,6 +117,9 @@ class LiveObserver:
     # -- its parts --------------------------------------------------------------------------------
 
     def _arrive(self, state: State, now_s: float, wall_s: float) -> None:
+        if state.phase is Phase.STANDING and self._phase in RESUMED_FROM:
+            self._arrived_s = now_s  # a person, or what was missing, gave it its time anew
+        self._phase = state.phase
         if state.index == self._index:
             return
         self._index, self._arrived_s = state.index, now_s
@@ -194,8 +202,10 @@ class LiveObserver:
     def _down_s(self, slot: Slot, now_s: float) -> float:
         return now_s - self._down_since.get(slot, now_s)
 
-    def _foreign(self) -> Sequence[str]:
-        return self._parts.foreign()
+    def _foreign(self, now_s: float) -> Sequence[str]:
+        if now_s - self._census_s >= CENSUS_EVERY_S:  # it reads every process of the host
+            self._foreigners, self._census_s = self._parts.foreign(), now_s
+        return self._foreigners
 
     def _asked(self) -> walker.Event | None:
         pending = self._asks.pending()

@@ -43,7 +43,7 @@ ROWS: tuple[Kind, ...] = (
     Kind(
         "ask-unanswered",
         Exit.UNREACHABLE,
-        "nobody answered {what} within {waited_s} s; it stays asked",
+        "nobody answered {what} within {waited_s} s; {stays}",
         "the controller: {controller}",
         "crossfade doctor",
     ),

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import traceback
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -85,7 +86,8 @@ def main() -> None:
 
 
 def _tell(error: CrossfadeError) -> None:
-    if "json" in sys.argv[1:]:  # --output json: the failure is data, too
+    given = sys.argv[1:]
+    if "--output=json" in given or ("--output", "json") in pairwise(given):  # the failure is data, too
         facts = {key: str(value) for key, value in error.facts.items()}
         click.echo(json.dumps({"error": error.id, "message": error.message, "facts": facts, "hint": error.hint}))
     click.echo(error.render(), err=True)

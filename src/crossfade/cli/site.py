@@ -11,7 +11,6 @@ import click
 
 from crossfade.cli.config_file import given_config, load_config
 from crossfade.journal.spool import Spool
-from crossfade.model.errors import fail
 from crossfade.walk.clock import SystemClock
 from crossfade.walk.site import Site
 
@@ -23,13 +22,10 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def open_site() -> Site:
-    """The site of the configuration at hand. Raises the errors of reading it, and `no-web-process`."""
+    """The site of the configuration at hand. Raises the errors of reading it."""
     clock = SystemClock()
     loaded = load_config(given_config(None), Path.cwd(), clock.now().date())
-    config = loaded.config
-    if not any(process.takes_port for process in config.processes_of("web")):
-        raise fail("no-web-process", service=config.service.name, processes=", ".join(config.processes) or "none")
-    return Site(config, loaded.path, clock)
+    return Site(loaded.config, loaded.path, clock)
 
 
 def open_spool(site: Site) -> Spool:

@@ -47,11 +47,4 @@ ROWS: tuple[Kind, ...] = (
         "the controller: {controller}",
         "crossfade doctor",
     ),
-    Kind(
-        "no-web-process",
-        Exit.CONFIG,
-        "no process of {service} has the role web and takes a port",
-        "processes: {processes}",
-        'give one process role = "web" and {{port}} in its command',
-    ),
 )

@@ -140,9 +140,8 @@ class ReleaseActs:
 
     def _start(self, lane: LaneSpec, check: str, act: Act, proof: str) -> Look:
         facts = self._parts.runtime.observe().get(lane.slot)
-        if facts is None or facts.digest != lane.digest or not facts.instances:
-            with self._parts.guard():
-                self._parts.runtime.start(lane)
+        if facts is None or facts.digest != lane.digest or not facts.instances or _ending(facts):
+            self._background.run(f"start {lane.slot}", lambda: self._start_lane(lane))
             return Look(Progress.WORKING, f"starting {lane.version}")
         took_s = self._parts.clock.monotonic_s() - self._begun[act]
         waiting = self._not_ready(facts, check)
@@ -164,6 +163,15 @@ class ReleaseActs:
             return Look(Progress.WORKING, f"waits for the proxy: {up} of {len(addresses)} instances up")
         data: dict[str, object] = {"boot_ms": round(took_s * 1000), "instances": len(addresses), "proof": proof}
         return Look(Progress.DONE, f"{lane.version} is ready", data)
+
+    def _start_lane(self, lane: LaneSpec) -> None:
+        """In the background: a lane whose stopping was interrupted is stopped first, which takes its time.
+
+        The lock is not held meanwhile: the fader to the old slot may need it.
+        """
+        with self._parts.guard():
+            pass  # a walker that was overtaken starts nothing
+        self._parts.runtime.start(lane)
 
     def _not_ready(self, facts: LaneFacts, check: str) -> str:
         """Why the lane is not ready, empty where it is."""
@@ -235,3 +243,8 @@ class ReleaseActs:
             return Look(Progress.WORKING, f"stopping the {slot} slot")
         data: dict[str, object] = {"cut_in_flight": flying, "drain_ms": round(took_s * 1000)}
         return Look(Progress.DONE, f"the {slot} slot is empty", data)
+
+
+def _ending(facts: LaneFacts) -> bool:
+    """Whether the lane is being stopped, or was left half stopped."""
+    return any(instance.state in ("stopping", "stopped") for instance in facts.instances)

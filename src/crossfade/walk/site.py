@@ -67,9 +67,9 @@ class Site:
         return supervisord
 
     def _environment(self) -> dict[str, str]:
-        """What the controller needs of ours: the plain basics, and the variables that references name."""
+        """What the controller needs of our environment: references to the variables that references name."""
         named = set(re.findall(r"env:([A-Za-z_][A-Za-z0-9_]*)", str(self.config)))
-        return {key: value for key, value in os.environ.items() if key in named}
+        return {name: f"env:{name}" for name in named if name in os.environ}
 
     def take_down(self) -> None:
         """Stop everything of this service on this machine: for the demo and for tests."""

@@ -30,7 +30,7 @@ from crossfade.walk.lanes import lane_spec
 from crossfade.walk.readycheck import ReadyCheck
 from crossfade.walk.site import Site
 
-SERVER = '''
+SERVER = """
 import http.server, os, pathlib, subprocess, sys, urllib.request
 port, kind = int(sys.argv[1]), sys.argv[2]
 child = subprocess.Popen(["sleep", "600"])
@@ -52,7 +52,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
-'''
+"""
 
 
 @pytest.fixture
@@ -105,7 +105,9 @@ admin_url = "env:SHOP_ADMIN_URL"
     (home / "crossfade.toml").write_text(text)
     config = parse_config(text)
     site = Site(config, home / "crossfade.toml", SystemClock())
-    return ReadyCheck(site, lane_spec(config, Slot.RIGHT, Version("v2", f"sha256:{kind}", str(build), Source.DIRECTORY)))
+    return ReadyCheck(
+        site, lane_spec(config, Slot.RIGHT, Version("v2", f"sha256:{kind}", str(build), Source.DIRECTORY))
+    )
 
 
 def alive(home: Path) -> list[int]:

@@ -39,7 +39,7 @@ test-all: $(STAMP) ## everything: every-row kills on real parts, long simulation
 	$(BIN)/pytest
 
 simulate: $(STAMP) ## replay one simulated release: make simulate SEED=1234
-	$(BIN)/pytest -q tests/simulation --seed $(SEED)
+	$(BIN)/pytest -q -s tests/simulation -k random_faults --seed $(SEED)
 
 bench: $(STAMP) ## the benchmarks, printed as tables
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

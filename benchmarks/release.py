@@ -143,7 +143,8 @@ class Bench:
                 time.sleep(1)
                 supervisord.start_part(POSTGRES)
                 self.stage.cluster.wait_ready(60, self.stage.clock)
-            self.until(release, "rolled_back")
+            status = self.until(release, "rolled_back")
+            say(f"  rolled back: {status.cause[:150]}")
             rows = self.spool().rows(release)
             found += [int(str(r.data["decided_to_old_only_ms"])) for r in rows if "decided_to_old_only_ms" in r.data]
         return found

@@ -18,8 +18,16 @@ CODE = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "benc
 HOMES = {
     r"\bdatetime\.now\(|\btime\.time\(|\btime\.monotonic\(|clock_gettime\(": ("walk/clock.py", "demo/"),
     r"\btime\.sleep\(": ("walk/clock.py", "demo/"),
+    # Names of clocks handed on as functions would slip past the calls above.
+    r"^\s*(import time\b|from time import)": ("walk/clock.py", "demo/"),
+    # What only the kernel does: a user namespace for a server that refuses root, a scratch instance's death signal.
+    r"^\s*(import|from) ctypes": ("embedded/drop_root.py", "walk/scratch.py"),
     r"^\s*import random|\brandom\.(random|choice|randint)\(": ("demo/", "testing/"),
     r"^\s*print\(": ("cli/", "demo/"),
+}
+# Written and tested, and no command reaches them: each with what is missing. Empty is the aim.
+NOT_IN_USE_YET = {
+    "crossfade.traffic.snippet": "a command that prints it, for teams that own the proxy's file",
 }
 BANNED_NAMES = re.compile(r"(?i)\bclass \w*(Manager|Helper)\b|\butils?\.py")
 BANNED_WORDS = re.compile(r"\bTODO(?!\([a-z]+\))|\bFIXME\b|\bXXX\b")
@@ -89,16 +97,35 @@ def test_imports_point_one_way() -> None:
     assert result.returncode == 0, result.stdout[-3000:]
 
 
+def imports_of(path: Path, modules: set[str]) -> set[str]:
+    """Modules of ours that a file brings in: imported, or named in a text that is run (`-m`, import_module)."""
+    found: set[str] = set()
+    tree = ast.parse(path.read_text())
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.update({node.module, *(f"{node.module}.{alias.name}" for alias in node.names)})
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            found.update(re.findall(r"\bcrossfade(?:\.\w+)+", node.value))
+    return found & modules
+
+
 def test_no_module_is_dead() -> None:
-    """Every module is imported by another one, run as `python -m`, or named as an entry point."""
-    texts = {p: p.read_text() for p in [*SOURCES, ROOT / "pyproject.toml"]}
-    dead = []
-    for path in SOURCES:
-        if path.name in ("__init__.py", "__main__.py") or "/demo/service/" in str(path):
-            continue
-        dotted = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
-        package, name = dotted.rsplit(".", 1)
-        wanted = re.compile(rf"{re.escape(dotted)}\b|from {re.escape(package)} import [^\n]*\b{name}\b")
-        if not any(wanted.search(text) for other, text in texts.items() if other != path):
-            dead.append(dotted)
-    assert dead == []
+    """Every module is brought in, step by step, by the command, by a tool, or as a fake by a test."""
+    files = {".".join(p.relative_to(ROOT / "src").with_suffix("").parts): p for p in SOURCES}
+    files = {name.removesuffix(".__init__"): path for name, path in files.items() if "/demo/service/" not in str(path)}
+    modules = set(files)
+    starts = {"crossfade.cli.main"}  # pyproject.toml, [project.scripts]
+    for tool in (ROOT / "tools").glob("*.py"):
+        starts |= imports_of(tool, modules)
+    for test in (ROOT / "tests").rglob("*.py"):
+        starts |= {name for name in imports_of(test, modules) if name.startswith("crossfade.testing")}
+    alive: set[str] = set()
+    while starts:
+        name = starts.pop()
+        alive.add(name)
+        parents = {name.rsplit(".", n)[0] for n in range(1, name.count(".") + 1)}
+        starts |= (imports_of(files[name], modules) | parents) - alive
+    assert sorted(modules - alive) == sorted(NOT_IN_USE_YET)

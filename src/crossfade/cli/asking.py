@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import click
 
+from crossfade.cli.live import seconds
 from crossfade.cli.site import open_site, output_option, print_json
 from crossfade.model.errors import fail
 from crossfade.walk.asks import Ask, Asks
@@ -43,7 +44,7 @@ def _ask(what: str, output: str, *, come_back: bool = False) -> None:
     if before is None or not before.release:
         raise fail("nothing-to-ask", what=what, why="no release was ever begun here", service=site.config.service.name)
     if come_back and before.way_back and output == "text":
-        predicted = "" if before.way_back_s is None else f", predicted {before.way_back_s:.1f} s"
+        predicted = "" if before.way_back_s is None else f", predicted {seconds(before.way_back_s)}"
         click.echo(f"the way back from {before.position}: {before.way_back}{predicted}", err=True)
     asks = Asks(site.state_dir)
     ask = asks.put(what, site.clock.now())

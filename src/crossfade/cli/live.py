@@ -86,7 +86,12 @@ def way_back_text(status: Status) -> str:
         return ""
     if status.way_back_s is None:
         return status.way_back
-    return f"{status.way_back} (predicted {status.way_back_s:.1f} s)"
+    return f"{status.way_back} (predicted {seconds(status.way_back_s)})"
+
+
+def seconds(value: float) -> str:
+    """A duration as people read it."""
+    return f"{value:.2f} s" if value < 1 else f"{value:.1f} s"
 
 
 def line(status: Status) -> str:

@@ -19,7 +19,8 @@ HOMES = {
     r"\bdatetime\.now\(|\btime\.time\(|\btime\.monotonic\(|clock_gettime\(": ("walk/clock.py", "demo/"),
     r"\btime\.sleep\(": ("walk/clock.py", "demo/"),
     # Names of clocks handed on as functions would slip past the calls above.
-    r"^\s*(import time\b|from time import)": ("walk/clock.py", "demo/"),
+    # The launcher is a program of its own: it is started by supervisord, and hands its own clock on.
+    r"^\s*(import time\b|from time import)": ("walk/clock.py", "runtime/launch.py", "demo/"),
     # What only the kernel does: a user namespace for a server that refuses root, a scratch instance's death signal.
     r"^\s*(import|from) ctypes": ("embedded/drop_root.py", "walk/scratch.py"),
     r"^\s*import random|\brandom\.(random|choice|randint)\(": ("demo/", "testing/"),
@@ -88,6 +89,18 @@ def test_public_things_are_documented(path: Path) -> None:
             if not private and not ast.get_docstring(thing):
                 bare.append(f"{relative(path)}:{thing.lineno} {thing.name}")
     assert bare == []
+
+
+def test_imports_are_written_whole() -> None:
+    """All but the demo service's own: it is copied out and runs without crossfade."""
+    relative_ones = [
+        f"{relative(path)}:{node.lineno}"
+        for path in SOURCES
+        if "/demo/service/" not in str(path)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert relative_ones == []
 
 
 def test_imports_point_one_way() -> None:

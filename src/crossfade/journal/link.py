@@ -3,7 +3,7 @@
 Rule: a call opens the connection where it is not open (2 s at most), then all its statements together have
 2 s, counted here on the monotonic clock as well as by the server: a server that is stopped, or a network
 that swallows packets, ends a call as surely as an error does. After any failure the connection is thrown
-away. Autocommit, so nothing sits idle in a transaction; no session state but what is set on connecting.
+away. Autocommit, so nothing sits idle in a transaction (I9); no session state but what is set on connecting.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """From the requirement and two versions to the path of a release of code. Pure.
 
 Rule: the plan is what is walked. Everything that depends on the configuration is decided here, once, and is
-part of the path's digest; the walker adds nothing to it.
+part of the path's digest; the walker adds nothing to it. Every path has the start and the smoke of the new lane
+before its first share (I1).
 """
 
 from __future__ import annotations

@@ -229,7 +229,7 @@ class ReleaseActs:
         proxy, lanes = self._parts.proxy, self._lanes
         facts = proxy.observe()
         if act is Act.STOP_NEW and facts.fader.new_share_bp and facts.fader.old is lanes.old_slot:
-            return Look(Progress.FAILED, "the new lane still has a share")  # I1: never stop what serves
+            return Look(Progress.FAILED, "the new lane still has a share")  # I5: never stop what serves
         took_s = self._parts.clock.monotonic_s() - self._begun[act]
         flying = sum(request.slot is slot for request in facts.in_flight)
         if flying and took_s < lanes.drain_s:

@@ -1,7 +1,7 @@
 """The machinery of one service on this machine: state directory, process manager, proxy, controller.
 
 Rule: what carries the service (proxy, lanes) and what watches it (controller) run under the process manager
-and outlive crossfade. Putting the site up is idempotent; nothing that runs is restarted by it.
+and outlive crossfade (I11). Putting the site up is idempotent; nothing that runs is restarted by it.
 """
 
 from __future__ import annotations

@@ -148,9 +148,7 @@ def test_it_is_a_safe_default(place: Path, programs: PostgresPrograms) -> None:
         "port": str(cluster.port),
         "shop.note": "it's\na \\",
     }
-    assert (
-        ask(cluster, "select upper('äé') || count(*) from pg_hba_file_rules where auth_method = 'trust'") == "ÄÉ0"
-    )
+    assert ask(cluster, "select upper('äé') || count(*) from pg_hba_file_rules where auth_method = 'trust'") == "ÄÉ0"
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(f"postgresql://postgres:wrong@127.0.0.1:{cluster.port}/postgres")
     for name in ("password", "crossfade.conf", "server.log"):

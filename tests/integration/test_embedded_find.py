@@ -50,9 +50,7 @@ def test_an_installed_haproxy_comes_before_the_wheel(tmp_path: Path) -> None:
     assert (found.path, found.version, found.source) == (installed, "3.0.11-1", "installed")
 
 
-@pytest.mark.parametrize(
-    "says", ["HAProxy version 2.6.12-1+deb12u4 2023/12/16", "HA-Proxy version 1.8.27", "hello"]
-)
+@pytest.mark.parametrize("says", ["HAProxy version 2.6.12-1+deb12u4 2023/12/16", "HA-Proxy version 1.8.27", "hello"])
 def test_an_installed_haproxy_that_does_not_do_is_passed_over(tmp_path: Path, says: str) -> None:
     installed = fake(tmp_path / "haproxy", says)
     assert find_haproxy(places=Places([installed], HAPROXY_WHEEL)).source == "wheel"
@@ -94,9 +92,7 @@ def test_a_named_haproxy_that_does_not_run_is_refused(tmp_path: Path) -> None:
         ("hello", 0, "-v printed no version"),
     ],
 )
-def test_the_reason_why_a_named_program_does_not_run_is_told(
-    tmp_path: Path, says: str, code: int, reason: str
-) -> None:
+def test_the_reason_why_a_named_program_does_not_run_is_told(tmp_path: Path, says: str, code: int, reason: str) -> None:
     with pytest.raises(CrossfadeError) as caught:
         find_haproxy(str(fake(tmp_path / "haproxy", says, code)))
     assert f"  reason: {reason}\n" in caught.value.render()

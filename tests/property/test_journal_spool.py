@@ -94,9 +94,7 @@ class SpoolMachine(RuleBasedStateMachine):
     def killed_while_writing(self, state, mark, cut) -> None:
         row = Row(len(self.rows) + 1, self.clock.now(), "r9", 1, RowKind.INTENT, state, {})
         line = (
-            encode(copied_record([self.undecided]))
-            if mark and self.undecided
-            else encode(row_record(row, local=True))
+            encode(copied_record([self.undecided])) if mark and self.undecided else encode(row_record(row, local=True))
         )
         with self.path.open("ab") as file:
             file.write(line[: int(cut * (len(line) - 1))])

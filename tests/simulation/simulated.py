@@ -140,4 +140,3 @@ class Simulated:
     def replay(self) -> str:
         """The command that walks this release again."""
         return f"make simulate SEED={self.seed}"
-

@@ -100,11 +100,7 @@ def _document(file: str, files: Mapping[str, str]) -> Any:
 
 def _processes(made: Guess, files: Mapping[str, str]) -> None:
     procfile = _procfile(files.get("Procfile", ""))
-    web = (
-        _from_procfile(procfile["web"])
-        if "web" in procfile
-        else web_command(files, _document("package.json", files))
-    )
+    web = _from_procfile(procfile["web"]) if "web" in procfile else web_command(files, _document("package.json", files))
     web = web or Command(
         ["python", "-m", "your_app", "--port", "{port}"], "nothing told; write the command that serves"
     )
@@ -118,9 +114,7 @@ def _processes(made: Guess, files: Mapping[str, str]) -> None:
         if name != role:
             made.put(("process", name, "role"), role, "its name")
     if "release" in procfile:
-        made.found.append(
-            "Procfile has a release line; it changes the schema by itself, so keep it out of the start"
-        )
+        made.found.append("Procfile has a release line; it changes the schema by itself, so keep it out of the start")
 
 
 def _process(made: Guess, name: str, command: Command) -> None:
@@ -195,6 +189,4 @@ def _versions(made: Guess, files: Mapping[str, str]) -> None:
 def _schema_tool(made: Guess, files: Mapping[str, str]) -> None:
     for file, tool in (("alembic.ini", "Alembic"), ("manage.py", "Django")):
         if file in files:
-            made.found.append(
-                f"{file}: {tool} changes the schema; a start of the service must not do that by itself"
-            )
+            made.found.append(f"{file}: {tool} changes the schema; a start of the service must not do that by itself")

@@ -100,9 +100,7 @@ def line(status: Status) -> str:
     return f"{status.at[11:19]} {status.phase:<11} {status.position:<13} {reason}".rstrip()
 
 
-def follow(
-    state_dir: Path, clock: Clock, release: str, *, until: Callable[[Status], bool], console: Console
-) -> Status:
+def follow(state_dir: Path, clock: Clock, release: str, *, until: Callable[[Status], bool], console: Console) -> Status:
     """Show the release until `until` says so; returns the last status. KeyboardInterrupt passes through."""
     if console.is_terminal:
         with Live(console=console, refresh_per_second=5) as live:

@@ -94,5 +94,3 @@ def _watch(site: Site, release: str, wait_while_held: bool) -> Status:
                 raise
             if choice in ("p", "r"):
                 Asks(site.state_dir).put("pause" if choice == "p" else "rollback", site.clock.now())
-
-

@@ -118,9 +118,7 @@ def decided_earlier(data: Path) -> RunAs:
         return RunAs(Way.SETUID, owner.st_uid, owner.st_gid)
     nobody = _nobody()
     if nobody is None:
-        raise fail(
-            "server-refuses-root", program="postgres", directory=data.parent, tried="there is no user nobody"
-        )
+        raise fail("server-refuses-root", program="postgres", directory=data.parent, tried="there is no user nobody")
     return RunAs(Way.USERNS, *nobody)
 
 

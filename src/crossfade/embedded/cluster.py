@@ -158,9 +158,7 @@ class Cluster:
         fresh.mkdir(mode=0o700)
         run_as.give(fresh)
         with self._lent_password(run_as) as password_file:
-            made = self._run(
-                run_as, "initdb", ["-D", str(fresh), f"--pwfile={password_file}", *self._initdb_options()]
-            )
+            made = self._run(run_as, "initdb", ["-D", str(fresh), f"--pwfile={password_file}", *self._initdb_options()])
         if made.returncode != 0:
             raise fail(
                 "cluster-not-created", directory=directory, tail=_last_lines((made.stderr or made.stdout).strip())

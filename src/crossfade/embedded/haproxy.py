@@ -52,9 +52,7 @@ def _named(path: Path) -> Program:
     except CannotRun as exc:
         raise fail("part-not-runnable", part="HAProxy", path=path, reason=exc) from exc
     if version_key(version) < OLDEST:
-        raise fail(
-            "part-wrong-version", part="HAProxy", path=path, found=version, needed=f"{_OLDEST_TEXT} or newer"
-        )
+        raise fail("part-wrong-version", part="HAProxy", path=path, found=version, needed=f"{_OLDEST_TEXT} or newer")
     return Program(path, version, "named")
 
 

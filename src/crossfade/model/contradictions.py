@@ -92,8 +92,7 @@ def _overlap(config: Config) -> Iterator[Contradiction]:
         listed = ", ".join(f"{share:g} %" for share in partial)
         yield _at(
             key,
-            f"is 1, but at the shares {listed} the old and the new version serve side by side, which is 2; write"
-            " 2",
+            f"is 1, but at the shares {listed} the old and the new version serve side by side, which is 2; write 2",
             ("traffic", "shares"),
         )
     if drain_s + start_s > back_s:

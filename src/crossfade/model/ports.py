@@ -269,9 +269,7 @@ class Journal(Protocol):
     def append(self, release: str, kind: RowKind, state: Mapping[str, object], data: Mapping[str, object]) -> Row:
         """Write a row to spool and database. Raises `journal-unreachable`; then nothing may be acted on."""
 
-    def append_local(
-        self, release: str, kind: RowKind, state: Mapping[str, object], data: Mapping[str, object]
-    ) -> Row:
+    def append_local(self, release: str, kind: RowKind, state: Mapping[str, object], data: Mapping[str, object]) -> Row:
         """Write a row to the spool only; only the fader to the old slot may follow it. Copied up later."""
 
     def copy_up(self) -> None:

@@ -84,9 +84,7 @@ class Reader:
     """Someone else who reads the schema: another service, reports, change data capture, a replica."""
 
     name: str = setting("Who reads.", example="monthly report")
-    kind: str = setting(
-        "What it is.", default="service", choices=("service", "bi", "cdc", "replica"), example="bi"
-    )
+    kind: str = setting("What it is.", default="service", choices=("service", "bi", "cdc", "replica"), example="bi")
 
 
 @dataclass(frozen=True, kw_only=True)

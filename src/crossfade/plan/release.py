@@ -50,9 +50,7 @@ def plan_release(config: Config, old: Named | None, new: Named, config_digest: s
         steps.append(Step(Act.SET_SHARE, share_bp, way_back="fader to the old slot, at once", gated=gated))
         full = share_bp == FULL_BP
         beside = Presence.WARM if full else Presence.SERVING
-        positions.append(
-            Position(Kind.SHIFTED, beside if old else Presence.ABSENT, Presence.SERVING, share_bp)
-        )
+        positions.append(Position(Kind.SHIFTED, beside if old else Presence.ABSENT, Presence.SERVING, share_bp))
     back = f"start {old.name}, then fader to the old slot" if old else "none: there is no earlier version"
     steps.append(Step(Act.RETIRE_OLD, way_back=back, gated=old is not None))
     positions.append(Position(Kind.RETIRED, Presence.ABSENT, Presence.SERVING, FULL_BP))

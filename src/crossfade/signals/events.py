@@ -81,9 +81,7 @@ class Events:
         """Requests that an earlier walker counted as hung."""
         self._hung.update(dict.fromkeys(keys))
 
-    def of_in_flight(
-        self, flying: Iterable[InFlight], share_bp: int, t_s: float
-    ) -> tuple[list[Event], list[str]]:
+    def of_in_flight(self, flying: Iterable[InFlight], share_bp: int, t_s: float) -> tuple[list[Event], list[str]]:
         """An event, with its key, for each request that hangs now and was not counted yet: it logs nothing."""
         events, keys = [], []
         for request in flying:

@@ -30,9 +30,7 @@ class FakeJournal:
         self._copied = len(self.written)
         return row
 
-    def append_local(
-        self, release: str, kind: RowKind, state: Mapping[str, object], data: Mapping[str, object]
-    ) -> Row:
+    def append_local(self, release: str, kind: RowKind, state: Mapping[str, object], data: Mapping[str, object]) -> Row:
         """Write to the spool."""
         return self._write(release, kind, state, data)
 

@@ -176,9 +176,7 @@ def judge_of(config: Config) -> Judge:
         EndpointLimit(e.name, e.critical, e.error_ratio_max, float(e.slow_ms), e.slow_ratio_max, float(e.hang_ms))
         for e in config.endpoints
     ]
-    return Judge(
-        limits, alpha=config.requirement.false_rollbacks_per_release, margin=config.signals.margin_ratio
-    )
+    return Judge(limits, alpha=config.requirement.false_rollbacks_per_release, margin=config.signals.margin_ratio)
 
 
 def records_of(site: Site, proxy: Proxy) -> RecordSource:

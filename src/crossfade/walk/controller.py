@@ -171,4 +171,3 @@ class Controller:
 
     def _write(self, status: Status) -> None:
         write_status(self._site.state_dir, replace(status, reply=status.reply or self._reply))
-

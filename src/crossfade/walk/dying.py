@@ -15,15 +15,11 @@ class DyingJournal:
     def __init__(self, journal: Journal, after_row: int) -> None:
         self._journal, self._after_row = journal, after_row
 
-    def append(
-        self, release: str, kind: RowKind, state: Mapping[str, object], data: Mapping[str, object]
-    ) -> Row:
+    def append(self, release: str, kind: RowKind, state: Mapping[str, object], data: Mapping[str, object]) -> Row:
         """Write, then perhaps die."""
         return self._die(self._journal.append(release, kind, state, data))
 
-    def append_local(
-        self, release: str, kind: RowKind, state: Mapping[str, object], data: Mapping[str, object]
-    ) -> Row:
+    def append_local(self, release: str, kind: RowKind, state: Mapping[str, object], data: Mapping[str, object]) -> Row:
         """Write to the spool, then perhaps die."""
         return self._die(self._journal.append_local(release, kind, state, data))
 

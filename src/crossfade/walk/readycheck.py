@@ -76,9 +76,7 @@ class ReadyCheck:
         for dependency in self._dependencies:
             url = urlsplit(env.get(dependency.env, ""))
             if not url.hostname:
-                raise fail(
-                    "dependency-unreadable", dependency=dependency.name, variable=dependency.env, wanted="a URL"
-                )
+                raise fail("dependency-unreadable", dependency=dependency.name, variable=dependency.env, wanted="a URL")
             relay = Relay(url.hostname, url.port or DEFAULT_PORTS.get(url.scheme, 0))
             relays[dependency.name] = relay
             user, at, _ = url.netloc.rpartition("@")

@@ -31,9 +31,7 @@ class SmokeRequest:
     undo: tuple[str, str] | None = None  # method, path
 
 
-def smoke(
-    front: Address, slot: Slot, pin: str, requests: Sequence[SmokeRequest], timeout_s: float
-) -> Sequence[str]:
+def smoke(front: Address, slot: Slot, pin: str, requests: Sequence[SmokeRequest], timeout_s: float) -> Sequence[str]:
     """Send every request; return what was wrong, one sentence a problem, empty where all is well."""
     problems = []
     with urllib3.PoolManager(retries=False, timeout=timeout_s) as pool:

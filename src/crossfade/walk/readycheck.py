@@ -109,7 +109,7 @@ class ReadyCheck:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "crossfade.walk.scratch", str(os.getpid()), *command],
+                [sys.executable, "-P", "-E", "-m", "crossfade.walk.scratch", str(os.getpid()), *command],
                 cwd=spec.directory,
                 env={**_plain_environment(), **filled},
                 stdout=out,

@@ -57,7 +57,7 @@ class Site:
             supervisord.add_part(PROXY, argv, directory=self.state_dir, env={}, stop_signal="USR1", priority=50)
         supervisord.add_part(
             CONTROLLER,
-            [sys.executable, "-m", "crossfade.cli.main", "--config", str(self.config_file), "controller"],
+            [sys.executable, "-P", "-m", "crossfade.cli.main", "--config", str(self.config_file), "controller"],
             autorestart="unexpected",
             directory=self.config_file.parent,
             env=self._environment(),

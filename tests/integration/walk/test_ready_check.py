@@ -79,6 +79,7 @@ def ready_check(home: Path, kind: str, stock: str, start_timeout_s: float = 20) 
     build = home / "v2"
     build.mkdir(exist_ok=True)
     (build / "server.py").write_text(SERVER)
+    (build / "crossfade.py").write_text("raise SystemExit('a version may have files of any name')")
     text = f"""\
 [service]
 name = "shop"
@@ -86,6 +87,7 @@ name = "shop"
 command = {json.dumps([sys.executable, "server.py", "{port}", kind])}
 start_timeout_s = {start_timeout_s}
 [process.web.env]
+PYTHONPATH = "."
 STOCK_URL = "{stock}"
 [[dependency]]
 name = "stock"

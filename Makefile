@@ -44,5 +44,8 @@ simulate: $(STAMP) ## replay one simulated release: make simulate SEED=1234
 bench: $(STAMP) ## the benchmarks, printed as tables
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
+docs: $(STAMP) ## write the generated reference pages anew
+	@for file in tools/write_*.py; do $(BIN)/python $$file || exit 1; done
+
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -11,6 +11,15 @@ from crossfade.model import walker
 from crossfade.model.walker import ALL, ENDED, TABLE, Event, Phase, Zone
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "walker.md"
+# What has the same row nearly everywhere, drawn as one in the picture.
+TROUBLE = (
+    Event.VERDICT_FAIL,
+    Event.SHARED_TROUBLE,
+    Event.FUSE_TRIPPED,
+    Event.NEW_LANE_DOWN,
+    Event.ROLLBACK,
+    Event.ABANDON,
+)
 # The one rule of advance() that the table cannot hold: an abandoned release ends as abandoned.
 ABANDONED = "act done, where a person asked to abandon"
 
@@ -56,7 +65,10 @@ def diagram() -> str:
     lines = ["stateDiagram-v2", f"    [*] --> {Phase.STANDING}"]
     for (source, target, zones), events in edges().items():
         where = f" (while {zones})" if zones else ""
-        lines.append(f"    {source} --> {target}: {', '.join(events)}{where}")
+        names = [str(event) for event in events]
+        if set(TROUBLE) <= set(events):
+            names = ["must go back", *(str(event) for event in events if event not in TROUBLE)]
+        lines.append(f"    {source} --> {target}: {', '.join(names)}{where}")
     lines.append(f"    {Phase.UNDOING} --> {Phase.ABANDONED}: {ABANDONED}")
     lines += [f"    {phase} --> [*]" for phase in Phase if phase in ENDED]
     return "\n".join(lines)
@@ -92,6 +104,7 @@ def page() -> str:
             "## Events\n",
             words("event", Event) + "\n",
             "## Picture\n",
+            f"*must go back* stands for: {', '.join(TROUBLE)}.\n",
             f"```mermaid\n{diagram()}\n```\n",
             "## Table\n",
             "A dash: refused there.\n",

@@ -65,6 +65,11 @@ class EpochLock:
         except (ValueError, TypeError):
             return None
 
+    def ended(self) -> Actor | None:
+        """Whoever acted last, where that process is gone; None while it lives, stopped or not."""
+        actor = self.actor()
+        return None if actor is None or started_ticks(actor.pid) == actor.started_ticks else actor
+
     @contextmanager
     def act(self, epoch: int) -> Iterator[None]:
         """Hold the lock for one act of the leader with this epoch. Raises `lease-lost` or `act-lock-held`."""

@@ -5,6 +5,10 @@ Locally the lease counts from before the query was sent that got or renewed it, 
 ends a safety margin early: the database may call it ended only after this walker has stopped acting. The
 monotonic clock goes on while the process is stopped, so a walker that wakes up late finds that it leads no
 more. A lease that ended but that nobody took may be renewed under its epoch.
+
+A leader that was killed on this host is succeeded at once: the epoch lock names the process that acted last, by
+pid and start time, and that process is gone. Were it not (another pid namespace on the same state directory),
+the higher epoch in the lock and in the database still lets it act on nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from crossfade.journal.epoch import Actor
 from crossfade.journal.link import Link
 from crossfade.journal.sql import query
 from crossfade.model.errors import CrossfadeError, fail
@@ -28,7 +33,8 @@ class PostgresLease:
     """One walker's claim to lead a service. Satisfies the port `Lease`.
 
     `holder` is unique to this run of the walker. `epoch_floor` is the highest epoch known on this host, so that
-    a database restored from an older copy cannot give one out twice.
+    a database restored from an older copy cannot give one out twice. `ended` is who acted last on this host, where
+    that process is gone.
     """
 
     def __init__(
@@ -40,12 +46,14 @@ class PostgresLease:
         clock: Clock,
         holder: str,
         epoch_floor: Callable[[], int] = lambda: 0,
+        ended: Callable[[], Actor | None] = lambda: None,
     ) -> None:
         self._service = service
         self._ttl_s = ttl_s
         self._clock = clock
         self._holder = holder
         self._epoch_floor = epoch_floor
+        self._ended = ended
         self._link = Link(admin_url, clock)
         self._thread = threading.RLock()
         self._epoch = 0
@@ -64,7 +72,9 @@ class PostgresLease:
         with self._thread:
             with self._link.call("give the lease") as connection:
                 sent_s = self._clock.monotonic_s()
-                won = connection.execute(query("acquire_lease"), self._values()).fetchone()
+                ended = self._ended() or Actor(0, 0, 0)
+                values = {**self._values(), "ended_epoch": ended.epoch, "ended_pid": ended.pid}
+                won = connection.execute(query("acquire_lease"), values).fetchone()
                 held = None if won else connection.execute(query("read_lease"), self._values()).fetchone()
             if won is None:
                 raise self._held_by(held)

@@ -61,7 +61,8 @@ SELECT (SELECT count(*) FROM led), array(SELECT seq FROM put)
 
 -- acquire_lease --
 -- Database time decides whether the last lease has ended. `floor` is the highest epoch this host has seen, so that an
--- older copy of the database cannot give an epoch out twice.
+-- older copy of the database cannot give an epoch out twice. `ended` is a leader known to be gone: a process of this
+-- host, so a lease that names another host, pid or epoch runs to its end.
 INSERT INTO crossfade.lease AS held (service, holder, host, pid, epoch, since, expires_at)
 VALUES (%(service)s, %(holder)s, %(host)s, %(pid)s, %(floor)s::bigint + 1, clock_timestamp(),
         clock_timestamp() + make_interval(secs => %(ttl_s)s::double precision))
@@ -70,6 +71,7 @@ ON CONFLICT (service) DO UPDATE SET
     epoch = greatest(held.epoch, %(floor)s::bigint) + 1, since = clock_timestamp(),
     expires_at = clock_timestamp() + make_interval(secs => %(ttl_s)s::double precision)
 WHERE held.expires_at <= clock_timestamp() OR held.holder = excluded.holder
+   OR (held.host, held.pid, held.epoch) = (excluded.host, %(ended_pid)s::integer, %(ended_epoch)s::bigint)
 RETURNING held.epoch
 
 -- read_lease --

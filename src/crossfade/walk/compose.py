@@ -99,6 +99,7 @@ def memory(site: Site, die_after_row: int | None = None) -> Memory:
         clock=clock,
         holder=f"{os.getpid()}-{secrets.token_hex(4)}",
         epoch_floor=lock.current,
+        ended=lock.ended,
     )
     journal = PostgresJournal(
         url,

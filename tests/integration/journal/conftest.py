@@ -120,7 +120,13 @@ class Walker:
         self.lock = EpochLock(self.state / "shop.epoch", "shop", clock)
         self.spool = Spool(self.state / "shop.spool", clock)
         self.lease = PostgresLease(
-            self.admin_url, "shop", self.ttl_s, clock=clock, holder=self.holder, epoch_floor=self.lock.current
+            self.admin_url,
+            "shop",
+            self.ttl_s,
+            clock=clock,
+            holder=self.holder,
+            epoch_floor=self.lock.current,
+            ended=self.lock.ended,
         )
         self.journal = PostgresJournal(
             self.admin_url,

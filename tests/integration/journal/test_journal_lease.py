@@ -168,3 +168,74 @@ def test_a_walker_that_slept_past_its_lease_acts_on_nothing(walker, home, tmp_pa
     assert out.split() == ["False", "lease-lost", "lease-lost", "lease-lost", "lease-lost", "False"]
     assert [row.state for row in new.journal.rows()] == [{"by": "sleeper"}, {"by": "new"}]
     assert home.ask("SELECT count(*) FROM crossfade.journal") == [(2,)]
+
+
+LEADER = """
+import importlib.util, pathlib, sys
+spec = importlib.util.spec_from_file_location("parts", sys.argv[1])
+parts = importlib.util.module_from_spec(spec)
+sys.modules["parts"] = parts
+spec.loader.exec_module(parts)
+one = parts.Walker(pathlib.Path(sys.argv[2]), sys.stdin.readline().strip(), "leader", ttl_s=600).lead()
+with one.lock.act(one.lease.epoch):
+    pass
+print("leads", flush=True)
+sys.stdin.readline()
+print(one.lease.renew(), flush=True)
+"""
+
+
+@pytest.fixture
+def leader(home, tmp_path):
+    """Another process of this host, which leads for ten minutes to come and has acted."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", LEADER, str(Path(__file__).with_name("conftest.py")), str(tmp_path / "state")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    print(home.admin_url, file=process.stdin, flush=True)
+    assert process.stdout.readline() == "leads\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_leader_killed_on_this_host_is_succeeded_at_once(leader, walker) -> None:
+    new = walker()
+    assert not leads(new)
+    leader.kill()
+    leader.wait()
+    assert new.lead().lease.epoch == 2
+
+
+def test_a_leader_that_is_only_stopped_is_waited_for(leader, walker) -> None:
+    new = walker()
+    os.kill(leader.pid, signal.SIGSTOP)
+    assert not leads(new)
+    os.kill(leader.pid, signal.SIGCONT)
+    out, _ = leader.communicate("go\n", timeout=20)
+    assert out == "True\n"
+
+
+def test_a_leader_killed_on_another_host_is_waited_for(leader, walker, home) -> None:
+    new = walker()
+    home.ask("UPDATE crossfade.lease SET host = 'another'")
+    leader.kill()
+    leader.wait()
+    assert not leads(new)
+
+
+def test_the_end_of_somebody_who_moved_the_fader_is_not_the_leaders(leader, walker, home, tmp_path) -> None:
+    mover = (
+        "import pathlib, sys\n"
+        "from crossfade.journal.epoch import EpochLock\n"
+        "from crossfade.walk.clock import SystemClock\n"
+        "with EpochLock(pathlib.Path(sys.argv[1]), 'shop', SystemClock()).act_fader_to_old() as epoch: print(epoch)"
+    )
+    lock = str(tmp_path / "state" / "shop.epoch")
+    done = subprocess.run([sys.executable, "-c", mover, lock], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+    new = walker()
+    assert new.lock.ended() is not None, "whoever acted last is gone"
+    assert not leads(new), "but the leader lives"

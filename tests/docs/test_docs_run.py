@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import venv
 from collections.abc import Iterator
 from contextlib import suppress
@@ -88,9 +89,14 @@ def place() -> Iterator[Path]:
     directory.chmod(0o755)
     (directory / ".venv").symlink_to(Path(sys.prefix))
     yield directory
-    for name in (*directory.glob("*/.crossfade/supervisor/supervisord.pid"), *directory.glob("*/postmaster.pid")):
-        with suppress(ProcessLookupError, ValueError):
-            os.kill(int(name.read_text().split()[0]), signal.SIGTERM)
+    # Each removes its own pid file last, so it is gone once the file is.
+    pids = [*directory.glob("*/.crossfade/supervisor/supervisord.pid"), *directory.glob("*/postmaster.pid")]
+    for file in pids:
+        with suppress(ProcessLookupError, FileNotFoundError, ValueError):
+            os.kill(int(file.read_text().split()[0]), signal.SIGTERM)
+    until_s = time.monotonic() + 30
+    while any(file.exists() for file in pids) and time.monotonic() < until_s:
+        time.sleep(0.1)
     shutil.rmtree(directory, ignore_errors=True)
 
 

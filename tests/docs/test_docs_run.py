@@ -89,15 +89,13 @@ def place() -> Iterator[Path]:
     directory.chmod(0o755)
     (directory / ".venv").symlink_to(Path(sys.prefix))
     yield directory
-    # Each removes its own pid file last, so it is gone once the file is.
-    pids = [*directory.glob("*/.crossfade/supervisor/supervisord.pid"), *directory.glob("*/postmaster.pid")]
-    for file in pids:
+    for file in (*directory.glob("*/.crossfade/supervisor/supervisord.pid"), *directory.glob("*/postmaster.pid")):
         with suppress(ProcessLookupError, FileNotFoundError, ValueError):
             os.kill(int(file.read_text().split()[0]), signal.SIGTERM)
-    until_s = time.monotonic() + 30
-    while any(file.exists() for file in pids) and time.monotonic() < until_s:
-        time.sleep(0.1)
-    shutil.rmtree(directory, ignore_errors=True)
+    until_s = time.monotonic() + 30  # what is still ending writes its last files
+    while directory.exists() and time.monotonic() < until_s:
+        shutil.rmtree(directory, ignore_errors=True)
+        time.sleep(0.5)
 
 
 def free_port() -> int:

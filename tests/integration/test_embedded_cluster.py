@@ -24,9 +24,9 @@ import pytest
 from crossfade.embedded import as_user, postgres
 from crossfade.embedded.as_user import RunAs, Way
 from crossfade.embedded.cluster import STOP_SIGNAL, Cluster, data_major
-from crossfade.embedded.ports import free_port, free_ports
 from crossfade.embedded.postgres import find_postgres
 from crossfade.embedded.program import Places, PostgresPrograms
+from crossfade.host.ports import free_port, free_ports
 from crossfade.model.errors import CrossfadeError, Exit
 from crossfade.walk.clock import SystemClock
 

@@ -11,9 +11,9 @@ import pytest
 
 from crossfade.embedded import haproxy, postgres
 from crossfade.embedded.haproxy import find_haproxy
-from crossfade.embedded.ports import free_port, free_ports
 from crossfade.embedded.postgres import find_postgres
 from crossfade.embedded.program import Places
+from crossfade.host.ports import free_port, free_ports
 from crossfade.model.errors import CrossfadeError, Exit
 
 HAPROXY_WHEEL = haproxy.default_places().wheel

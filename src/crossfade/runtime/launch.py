@@ -22,6 +22,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
+from crossfade.host import files
 from crossfade.model.errors import CrossfadeError, fail
 from crossfade.model.ports import Clock
 from crossfade.runtime import keep, procfs, record, secrets
@@ -130,7 +131,7 @@ def _pause_s(quick_deaths: int) -> float:
 def _environment(record_file: Path, program: record.Program, places: record.Places) -> dict[str, str]:
     """The environment of the program: a plain base, what the record says, and our marker."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("SUPERVISOR_", "CROSSFADE_"))}
-    captured = record.read_json(record_file.with_suffix(".secrets")) or {}
+    captured = files.read_json(record_file.with_suffix(".secrets")) or {}
     known = {**env, **{key: str(value) for key, value in captured.items()}}
     if program.user is not None:
         account = _account(program.user)

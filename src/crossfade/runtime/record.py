@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from crossfade.host import files
 from crossfade.runtime.procfs import Identity, boot_id
 
 MARKER = "CROSSFADE_INSTANCE"
@@ -107,32 +108,6 @@ def places(state_dir: Path) -> Places:
     return Places(state_dir.resolve())
 
 
-def write_private(path: Path, text: str) -> None:
-    """Replace a file as a whole, 0600, durably."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-def read_json(path: Path) -> dict[str, object] | None:
-    """The record in the file; None where there is none."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    assert isinstance(value, dict), path
-    return value
-
-
 def digest_of(value: object) -> str:
     """A short digest of anything JSON can say."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
@@ -165,7 +140,7 @@ def program_from_json(data: Mapping[str, object]) -> Program:
 
 def read_programs(path: Path) -> list[Program]:
     """The programs of a record."""
-    programs = (read_json(path) or {}).get("programs", {})
+    programs = (files.read_json(path) or {}).get("programs", {})
     assert isinstance(programs, dict), path
     return [program_from_json(data) for data in programs.values()]
 
@@ -182,7 +157,7 @@ def sighting_file(run: Path, name: str) -> Path:
 
 def read_sighting(run: Path, name: str) -> Sighting | None:
     """The process a program last became, alive or not."""
-    data = read_json(sighting_file(run, name))
+    data = files.read_json(sighting_file(run, name))
     if data is None or data["boot"] != boot_id():
         return None  # pids and ticks of an earlier boot say nothing
     identity = Identity(int(str(data["pid"])), int(str(data["start_ticks"])))
@@ -198,7 +173,7 @@ def write_sighting(run: Path, name: str, sighting: Sighting) -> None:
         "quick_deaths": sighting.quick_deaths,
         "boot": boot_id(),
     }
-    write_private(sighting_file(run, name), json.dumps(data))
+    files.write_private(sighting_file(run, name), json.dumps(data))
 
 
 @contextmanager

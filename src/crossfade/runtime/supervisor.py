@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from crossfade.host import files
 from crossfade.model.errors import fail
 from crossfade.model.ports import Clock, Instance, LaneFacts, LaneSpec, Slot
 from crossfade.runtime import lane_file, procfs, record, secrets, supervisord_conf
@@ -85,7 +86,7 @@ class SupervisorRuntime:
             [place.program for place in known.places],
             priority=LANE_PRIORITY,
         )
-        record.write_private(self._conf_path(lane.slot), conf)
+        files.write_private(self._conf_path(lane.slot), conf)
         self._after_step("file")
         self._run_group(supervisord, known)
 
@@ -100,7 +101,7 @@ class SupervisorRuntime:
         for place in laid.places:
             begin_anew(Path(place.program.log))
         if values:
-            record.write_private(self._secrets_path(lane.slot), json.dumps(values))
+            files.write_private(self._secrets_path(lane.slot), json.dumps(values))
         self._after_step("secrets")
         lane_file.write_lane(self._places, laid)
         self._after_step("record")

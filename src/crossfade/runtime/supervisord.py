@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from crossfade.host import files
 from crossfade.model.errors import CrossfadeError, fail
 from crossfade.model.ports import Clock
 from crossfade.runtime import procfs, record, secrets, supervisord_conf
@@ -103,7 +104,7 @@ class Supervisord:
         known = self._part(name)
         if known is not None and known.fingerprint != program.fingerprint:
             self.remove_part(name)
-        record.write_private(self.places.parts / f"{name}.secrets", json.dumps(values))
+        files.write_private(self.places.parts / f"{name}.secrets", json.dumps(values))
         self._write_part(program, priority, autostart=True)
         if self._info(name) is None:
             self.rpc.reload_config()
@@ -160,8 +161,8 @@ class Supervisord:
         self.rpc.shutdown()
         while identity is not None and identity.alive():
             self.clock.sleep(POLL_S)
-        for files in (self.places.lanes, self.places.parts):
-            programs = [program for file in files.glob("*.json") for program in record.read_programs(file)]
+        for folder in (self.places.lanes, self.places.parts):
+            programs = [program for file in folder.glob("*.json") for program in record.read_programs(file)]
             end_left_over(self.places, programs, self.clock)
 
     def stop_group(self, name: str) -> None:
@@ -199,15 +200,15 @@ class Supervisord:
     def _write_part(self, program: Program, priority: int, *, autostart: bool) -> None:
         file = self.places.parts / f"{program.name}.json"
         data = {"priority": priority, "programs": {program.name: record.program_to_json(program)}}
-        record.write_private(file, json.dumps(data, indent=1))
+        files.write_private(file, json.dumps(data, indent=1))
         text = supervisord_conf.group_conf(
             self.places, program.name, file, [program], autostart=autostart, priority=priority
         )
-        record.write_private(file.with_suffix(".conf"), text)
+        files.write_private(file.with_suffix(".conf"), text)
 
     def _set_autostart(self, name: str, *, autostart: bool) -> None:
         file = self.places.parts / f"{name}.json"
-        data = record.read_json(file)
+        data = files.read_json(file)
         if data is None:
             raise fail("part-unknown", part=name, directory=self.places.parts)
         program = record.read_program(file, name)
@@ -274,7 +275,7 @@ def ensure_supervisord(state_dir: Path, clock: Clock) -> Supervisord:
         if found is not None:
             return found
         _end_mute(places, path, clock)
-        record.write_private(places.supervisor / "supervisord.conf", supervisord_conf.main_conf(places, path))
+        files.write_private(places.supervisor / "supervisord.conf", supervisord_conf.main_conf(places, path))
         path.unlink(missing_ok=True)
         _spawn(places)
         deadline_s = clock.monotonic_s() + START_WAIT_S

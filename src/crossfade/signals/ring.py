@@ -5,6 +5,9 @@ accepted only if its other end belongs to the proxy's process (its socket is loo
 is closed unread and counted. The proxy reconnects by itself about once a second, and its ring keeps the
 lines meanwhile (8 MB, some 50,000), also those from before this collector started.
 
+A walker that was overtaken while it was stopped still holds the port. Then this one tries again until it has
+it, and `health` says so: the release holds, and nobody crashes.
+
 Completeness: the proxy counts the requests it ended; `completeness` says what is missing here. `seen()` must
 be read before the proxy is observed, and handed to `observed_total` with what was observed.
 
@@ -14,6 +17,7 @@ Invariant: lines dropped here because nobody took them are missing, too.
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
 import socket
 import struct
@@ -30,6 +34,7 @@ from crossfade.signals.ring_line import parse_line
 QUEUE_MAX = 200_000
 LINE_MAX = 16_384
 RECHECK_S = 0.2
+RETRY_S = 0.5  # between two tries for a port that is held
 UNKNOWN_S = 10.0  # how long a connection waits while nobody can say who the proxy is
 RESET = struct.pack("ii", 1, 0)
 Peer = tuple[str, int]
@@ -58,7 +63,7 @@ class RingCollector:
         proxy_pid: Callable[[], int | None],
         queue_max: int = QUEUE_MAX,
     ) -> None:
-        """Listen at once. `proxy_pid` says who may connect; it may raise or return None while that is unknown."""
+        """Listen at once where the port is free. `proxy_pid` says who may connect; it may raise, or return None."""
         self._clock = clock
         self._proxy_pid = proxy_pid
         self._lock = threading.Lock()
@@ -71,15 +76,16 @@ class RingCollector:
         self._alone_since_s: float | None = clock.monotonic_s()
         self._joined_s = 0.0
         self._last_delay_s = 0.0
-        self._listener = socket.create_server((host, port), backlog=8)
+        self._address = (host, port)
+        self._listener = self._listen()
         self._wake, self._woken = socket.socketpair()
         self._thread = threading.Thread(target=self._serve, name="ring", daemon=True)
         self._thread.start()
 
     @property
     def port(self) -> int:
-        """The port it listens at."""
-        return int(self._listener.getsockname()[1])
+        """The port it listens at, or would."""
+        return self._address[1] if self._listener is None else int(self._listener.getsockname()[1])
 
     # -- RecordSource -----------------------------------------------------------------------------
 
@@ -121,6 +127,8 @@ class RingCollector:
                 )
                 if number
             ]
+            if self._listener is None:
+                notes.insert(0, "port {1} of {0} is held by another process".format(*self._address))
             return SourceHealth(self._connections > 0, lag_s, behind + self._dropped, ", ".join(notes))
 
     def _count(self, pid: int) -> Completeness:
@@ -130,12 +138,25 @@ class RingCollector:
         """Stop listening; the proxy's ring keeps what comes from here on."""
         self._wake.close()
         self._thread.join(timeout=5)
-        self._listener.close()
+        if self._listener is not None:
+            self._listener.close()
         self._woken.close()
 
     # -- the thread -------------------------------------------------------------------------------
 
+    def _listen(self) -> socket.socket | None:
+        try:
+            return socket.create_server(self._address, backlog=8)
+        except OSError as exc:
+            if exc.errno != errno.EADDRINUSE:
+                raise
+            return None
+
     def _serve(self) -> None:
+        while self._listener is None:
+            if select.select([self._woken], [], [], RETRY_S)[0]:
+                return
+            self._listener = self._listen()
         rests: dict[socket.socket, bytes] = {}
         waiting: dict[socket.socket, tuple[Peer, float]] = {}
         while True:
@@ -145,16 +166,16 @@ class RingCollector:
                 break
             for one in ready:
                 if one is self._listener:
-                    self._accept(waiting)
+                    self._accept(self._listener, waiting)
                 else:
                     self._read(one, rests)
             self._admit(waiting, rests)
         for one in (*rests, *waiting):
             one.close()
 
-    def _accept(self, waiting: dict[socket.socket, tuple[Peer, float]]) -> None:
+    def _accept(self, listener: socket.socket, waiting: dict[socket.socket, tuple[Peer, float]]) -> None:
         with contextlib.suppress(OSError):
-            connection, peer = self._listener.accept()
+            connection, peer = listener.accept()
             connection.setblocking(False)
             # Ends with a reset, also when we are killed: the proxy notices at once and keeps what it has. After
             # an orderly end it would write the next lines into a connection nobody reads.

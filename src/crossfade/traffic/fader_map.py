@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from crossfade.host.files import write_private
 from crossfade.model.ports import FULL_BP, Fader, FuseLimit, Slot
-from crossfade.traffic.durable import write_durably
 from crossfade.traffic.haproxy_rules import FADER_AT_REST, NOTHING, PIN_MIN
 
 RATIO_PPM = 1_000_000
@@ -108,4 +108,4 @@ def read_file(path: Path, window_s: int) -> Entries:
 
 def write_file(path: Path, entries: Entries) -> None:
     """Write the file; it holds the pin's secret, so only its owner may read it."""
-    write_durably(path, "".join(f"{key} {value}\n" for key, value in entries.values().items()))
+    write_private(path, "".join(f"{key} {value}\n" for key, value in entries.values().items()))

@@ -14,9 +14,10 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 
+from crossfade.host.files import write_private
 from crossfade.model.errors import fail
 from crossfade.model.ports import Address, Clock, Fader, Member, ProxyFacts, Slot
-from crossfade.traffic.durable import private_directory, write_durably
+from crossfade.traffic.directory import private_directory
 from crossfade.traffic.fader_map import Entries, read, read_file, write_file
 from crossfade.traffic.haproxy_config import render
 from crossfade.traffic.haproxy_facts import parse_flying, parse_info, parse_map, parse_stat
@@ -57,7 +58,7 @@ class HaproxyProxy:
         write_file(settings.map_path, self._in_file())
         candidate = settings.config_path.with_name("haproxy.candidate.cfg")
         text = render(settings, read_layout(settings))
-        write_durably(candidate, text)
+        write_private(candidate, text)
         checked = subprocess.run(
             [settings.binary, "-c", "-C", str(settings.state_dir), "-f", candidate.name],
             capture_output=True,
@@ -71,7 +72,7 @@ class HaproxyProxy:
             raise fail("proxy-config-invalid", file=candidate, output=said)
         candidate.unlink()
         if not settings.config_path.exists() or settings.config_path.read_text() != text:
-            write_durably(settings.config_path, text)
+            write_private(settings.config_path, text)
 
     def argv(self) -> list[str]:
         """The command that runs the proxy in the foreground. SIGUSR1 ends it when its requests have ended.

@@ -15,9 +15,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from crossfade.host.files import write_private
 from crossfade.model.errors import fail
 from crossfade.model.ports import Address, Clock, Slot
-from crossfade.traffic.durable import write_durably
 from crossfade.traffic.haproxy_config import render
 from crossfade.traffic.haproxy_facts import Place, parse_stat
 from crossfade.traffic.haproxy_settings import HaproxySettings
@@ -38,8 +38,8 @@ def read_layout(settings: HaproxySettings) -> dict[Slot, Places]:
 def write_layout(settings: HaproxySettings, layout: Mapping[Slot, Places]) -> None:
     """Write the rendered file, then the layout: a crash in between leaves a difference, so both are written again."""
     raw = {slot: {name: [at.host, at.port] for name, at in places.items()} for slot, places in layout.items()}
-    write_durably(settings.config_path, render(settings, layout))
-    write_durably(settings.members_path, json.dumps(raw, indent=1) + "\n")
+    write_private(settings.config_path, render(settings, layout))
+    write_private(settings.members_path, json.dumps(raw, indent=1) + "\n")
 
 
 def settle(held: Mapping[str, Address], wanted: Sequence[Address], free: Sequence[str]) -> tuple[Places, list[Address]]:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from crossfade.host.files import read_json, write_json
 from crossfade.model.walker import Event
-from crossfade.walk.files import read_json, write_json
 
 OF_A_WALK = {
     "pause": Event.PAUSE,

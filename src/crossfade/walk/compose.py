@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from crossfade.host.files import read_json, write_json
 from crossfade.journal.epoch import EpochLock
 from crossfade.journal.lease import PostgresLease
 from crossfade.journal.postgres import PostgresJournal
@@ -30,7 +31,6 @@ from crossfade.traffic.haproxy import HaproxyProxy
 from crossfade.walk.acts import Lanes, Parts, ReleaseActs
 from crossfade.walk.asks import Asks
 from crossfade.walk.dying import DyingJournal
-from crossfade.walk.files import read_json, write_json
 from crossfade.walk.health import ask
 from crossfade.walk.lanes import lane_from_json
 from crossfade.walk.loop import Release, Walker

@@ -28,7 +28,14 @@ from crossfade.walk.status import Status, write_status
 TURN_S = 0.1
 IDLE_S = 0.3
 RETRY_S = 0.5
-QUIET_ERRORS = ("lease-held", "journal-unreachable", "lease-lost", "journal-overtaken", "act-lock-held")
+QUIET_ERRORS = (
+    "lease-held",
+    "journal-unreachable",
+    "journal-behind",
+    "lease-lost",
+    "journal-overtaken",
+    "act-lock-held",
+)
 
 
 class Controller:
@@ -68,12 +75,23 @@ class Controller:
                         raise
                     self._waits = error.message
                     self._walking = None  # read the journal again before the next act
-                    self._write(idle_status(self._site, self._held, self._waits))
+                    if error.id == "journal-behind":
+                        self._held.lease.release()  # a failover in mid-release: bind again before leading on
+                    if error.id == "lease-held":
+                        self._stand_aside()
+                    else:
+                        self._write(idle_status(self._site, self._held, self._waits))
                     self._stop.wait(RETRY_S)
         finally:
             if self._keeper is not None:
                 self._keeper.stop()
             self._held.close()
+
+    def _stand_aside(self) -> None:
+        """Another leads: the status and the records are the leader's."""
+        if self._records is not None:
+            self._records.close()
+            self._records = None
 
     def _once(self) -> None:
         self._lead()
@@ -105,6 +123,8 @@ class Controller:
             if self._keeper is None or not self._held.lease.renew():
                 self._held.lease.acquire()
                 self._walking = None
+                with self._held.guard():
+                    pass  # the lock names this process from here on: overtaken walkers stop, a successor need not wait
             self._held.journal.copy_up()
         except CrossfadeError as error:
             if error.id != "journal-unreachable":

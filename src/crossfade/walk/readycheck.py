@@ -21,13 +21,13 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from urllib.parse import urlsplit, urlunsplit
 
-from crossfade.embedded.ports import free_port
+from crossfade.host.files import read_json, write_json
+from crossfade.host.ports import free_port
 from crossfade.model.errors import fail
 from crossfade.model.ports import Address, LaneSpec, ProcessSpec
 from crossfade.model.requirement import Dependency
 from crossfade.runtime.secrets import resolve
 from crossfade.runtime.templates import expand
-from crossfade.walk.files import read_json, write_json
 from crossfade.walk.health import ask
 from crossfade.walk.relay import Relay
 from crossfade.walk.site import Site
@@ -74,13 +74,15 @@ class ReadyCheck:
         env = {name: resolve(value) for name, value in self._process.env.items()}
         relays: dict[str, Relay] = {}
         for dependency in self._dependencies:
-            url = urlsplit(env.get(dependency.env, ""))
+            text = env.get(dependency.env, "")
+            url = urlsplit(text if "//" in text else f"//{text}")  # host:port is an address, too
             if not url.hostname:
                 raise fail("dependency-unreadable", dependency=dependency.name, variable=dependency.env, wanted="a URL")
             relay = Relay(url.hostname, url.port or DEFAULT_PORTS.get(url.scheme, 0))
             relays[dependency.name] = relay
             user, at, _ = url.netloc.rpartition("@")
-            env[dependency.env] = urlunsplit(url._replace(netloc=f"{user}{at}127.0.0.1:{relay.port}"))
+            cut = urlunsplit(url._replace(netloc=f"{user}{at}127.0.0.1:{relay.port}"))
+            env[dependency.env] = cut if "//" in text else cut.removeprefix("//")
         with _all(list(relays.values())), self._scratch(env) as address:
             self._wait(address, ok=True, within_s=self._web.start_timeout_s, dependency=None)
             for dependency in self._dependencies:

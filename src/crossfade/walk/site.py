@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossfade.embedded.haproxy import find_haproxy
-from crossfade.embedded.ports import free_port
+from crossfade.host.files import read_json, write_json
+from crossfade.host.ports import free_port
 from crossfade.model.ports import Clock, Proxy, Runtime
 from crossfade.model.requirement import Config
 from crossfade.runtime.command import CommandRuntime
@@ -22,7 +23,6 @@ from crossfade.runtime.supervisord import Supervisord, ensure_supervisord, find_
 from crossfade.traffic.command import CommandProxy, CommandSettings
 from crossfade.traffic.haproxy import HaproxyProxy
 from crossfade.traffic.haproxy_settings import HaproxySettings, Route
-from crossfade.walk.files import read_json, write_json
 
 CONTROLLER = "controller"
 PROXY = "proxy"

@@ -7,13 +7,13 @@ database is down. Every wait names its reason and what releases it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path as File
 
+from crossfade.host.files import read_json, write_json
 from crossfade.model.path import Path
 from crossfade.model.ports import FULL_BP
 from crossfade.model.walker import ENDED, Phase, State, Zone, zone
-from crossfade.walk.files import read_json, write_json
 
 STALE_AFTER_S = 5.0
 
@@ -83,6 +83,8 @@ def read_status(state_dir: File) -> Status | None:
     raw = read_json(status_file(state_dir))
     if raw is None:
         return None
+    known = {entry.name for entry in fields(Status)}
+    raw = {key: value for key, value in raw.items() if key in known}  # another version may have written it
     raw["signals"] = tuple(raw.get("signals", ()))  # type: ignore[arg-type]
     raw["blind"] = tuple(raw.get("blind", ()))  # type: ignore[arg-type]
     return Status(**raw)  # type: ignore[arg-type]

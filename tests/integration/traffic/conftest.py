@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from crossfade.embedded.haproxy import find_haproxy
-from crossfade.embedded.ports import free_port
+from crossfade.host.ports import free_port
 from crossfade.model.errors import CrossfadeError
 from crossfade.model.ports import Address, Fader, ProxyFacts, Record, Slot
 from crossfade.signals.ring import RingCollector

@@ -237,3 +237,16 @@ def test_a_full_ring_keeps_the_newest_lines(make_town: Any) -> None:
     paths = [r.path for r in collector.take()]
     assert 100 < len(paths) < 600
     assert paths == [f"/{n}" for n in range(600 - len(paths), 600)]
+
+
+def test_a_collector_whose_port_is_held_says_so_and_has_it_once_it_is_free(town: Any) -> None:
+    town.lanes()
+    port = town.settings.collector_port
+    with socket.create_server(("127.0.0.1", port)):
+        collector = town.collector()
+        time.sleep(0.7)
+        health = collector.health()
+        assert (health.connected, health.detail) == (False, f"port {port} of 127.0.0.1 is held by another process")
+    town.get("/later")
+    assert [r.path for r in town.records(collector, 1)] == ["/later"]
+    assert collector.health().connected

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Collection
 from pathlib import Path
 
 _LOOPBACK = "127.0.0.1"
@@ -19,9 +20,13 @@ _WORTHWHILE = 1_000  # fewer ports than this below the kernel's range: take one 
 _KERNEL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
-def free_port() -> int:
-    """One free port."""
-    return free_ports(1)[0]
+def free_port(taken: Collection[int] = ()) -> int:
+    """One free port that is not among `taken`, the ports of those who are down for a moment."""
+    with contextlib.ExitStack() as held:
+        while True:
+            port: int = held.enter_context(_bound()).getsockname()[1]
+            if port not in taken:
+                return port
 
 
 def free_ports(count: int) -> list[int]:

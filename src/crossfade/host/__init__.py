@@ -1,0 +1,1 @@
+"""What every part needs of the machine it runs on: private durable files, ports. Knows nothing of crossfade."""

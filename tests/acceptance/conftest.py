@@ -80,6 +80,8 @@ class Traffic:
 class Service:
     """The shop on its stage, as the person sees it who releases it."""
 
+    EASY, HARD = EASY, HARD
+
     def __init__(self, base: Path) -> None:
         self.stage = Stage(base, SystemClock())
         self._loads = 0

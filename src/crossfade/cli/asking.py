@@ -70,7 +70,16 @@ def pause(output: str) -> None:
 @click.option("--adopt", is_flag=True, help="Accept the database after a failover or a restore as this service's own.")
 @output_option
 def resume(adopt: bool, output: str) -> None:
-    """Go on from where the release stands."""
+    """Go on from where the release stands; after a reboot, start everything again first."""
+    site = open_site()
+    if not adopt and read_status(site.state_dir) is not None and site.supervisord() is None:
+        site.put_up()
+        said = "process manager, proxy, lanes and controller are started again; the release goes on by itself"
+        if output == "json":
+            print_json({"asked": "resume", "reply": said})
+        else:
+            click.echo(f"{said}\nnext: crossfade status")
+        return
     _ask("adopt" if adopt else "resume", output)
 
 

@@ -91,7 +91,7 @@ def result_json(reading: Reading, file: str) -> dict[str, Any]:
 
 @click.command("check")
 @click.option("--config", "own", type=click.Path(path_type=Path), metavar="FILE", help="The file to check.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print.")
 def command(own: Path | None, output: str) -> None:
     """Check crossfade.toml: keys, values, references, and whether its promises can hold together.
 

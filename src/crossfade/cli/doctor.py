@@ -68,7 +68,7 @@ def verdict_on(findings: Sequence[Finding]) -> CrossfadeError | None:
 
 @click.command("doctor")
 @click.option("--config", "own", type=click.Path(path_type=Path), metavar="FILE", help="The file to read.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print.")
 def command(own: Path | None, output: str) -> None:
     """Look whether everything is there that a release on this machine needs.
 
@@ -83,4 +83,4 @@ def command(own: Path | None, output: str) -> None:
         click.echo(line)
     if wrong is not None:
         raise wrong
-    click.echo("next: crossfade plan")
+    click.echo("next: crossfade plan VERSION")

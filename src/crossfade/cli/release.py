@@ -54,7 +54,7 @@ def command(version: str, digest: str | None, detach: bool, wait_while_held: boo
     status = _watch(site, release, wait_while_held)
     if output == "json":
         print_json({"release": release, "outcome": status.outcome or None, "by": status.by, "cause": status.cause})
-    else:
+    elif sys.stderr.isatty():  # elsewhere the story's last line has said it already
         click.echo(line(status))
     return EXITS.get(status.outcome, Exit.DONE)
 

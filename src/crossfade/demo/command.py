@@ -32,7 +32,7 @@ REST = (
 
 @click.command("demo")
 @click.option("--all", "every", is_flag=True, help="Every story, not only the short one.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print.")
 @click.option("--rate", default=RATE_PER_S, show_default=True, help="Requests per second.")
 @click.option("--directory", type=click.Path(file_okay=False, path_type=Path), help="Where; kept afterwards.")
 def command(every: bool, output: str, rate: float, directory: Path | None) -> int:

@@ -97,10 +97,10 @@ def _way_back(config: Config, measured: Measured) -> Line:
     question = "how fast can traffic go back while the old version is warm?"
     limit_s = config.requirement.traffic_back_s
     if measured.fader_ms is None:
-        return Line(3, question, Standing.UNKNOWN, f"required: {limit_s:g} s; never measured here", "crossfade demo")
+        return Line(3, question, Standing.UNKNOWN, f"required: {limit_s:g} s; no release has come back here yet")
     seconds = measured.fader_ms / 1000
     standing = Standing.PROVEN if seconds <= limit_s else Standing.REFUSED
-    return Line(3, question, standing, f"measured {seconds:.2f} s, required {limit_s:g} s")
+    return Line(3, question, standing, f"measured {measured.fader_ms} ms, required {limit_s:g} s")
 
 
 def _after_retired(measured: Measured) -> Line:

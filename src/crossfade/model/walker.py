@@ -59,21 +59,21 @@ class Event(StrEnum):
 
     ADVANCE = "advance"  # what the next step needs is shown
     FINISHED = "finished"  # the last position was stood at long enough
-    ACT_DONE = "act done"
-    ACT_FAILED = "act failed"
-    VERDICT_FAIL = "verdict fail"
+    ACT_DONE = "act done"  # the act of the phase came through
+    ACT_FAILED = "act failed"  # it did not, and trying again will not help
+    VERDICT_FAIL = "verdict fail"  # the new lane is shown to hurt customers
     SHARED_TROUBLE = "shared trouble"  # an absolute limit is broken on both lanes
     FUSE_TRIPPED = "fuse tripped"  # the proxy has returned the traffic already
-    NEW_LANE_DOWN = "new lane down"
-    OLD_LANE_DOWN = "old lane down"
-    THIRD_VERSION = "third version"
+    NEW_LANE_DOWN = "new lane down"  # none of its instances takes requests
+    OLD_LANE_DOWN = "old lane down"  # the same for the old lane: the way back is lost
+    THIRD_VERSION = "third version"  # something is alive that belongs to neither lane
     BLIND = "blind"  # a signal or the journal is lost
     SIGHTED = "sighted"  # it is back, or the verdict that was missing is there
     CAP_REACHED = "cap reached"  # the step's longest time is over without a verdict
-    PAUSE = "pause"
-    RESUME = "resume"
-    ROLLBACK = "rollback"
-    ABANDON = "abandon"
+    PAUSE = "pause"  # a person asks to stand still
+    RESUME = "resume"  # a person asks to go on
+    ROLLBACK = "rollback"  # a person asks to come back
+    ABANDON = "abandon"  # a person asks to come back to the very beginning
 
 
 ALL = tuple(Zone)
@@ -266,7 +266,7 @@ def advance(path: Path, state: State, event: Event, cause: str = "", by: str = "
     if phase in ENDED and phase is not Phase.COMPLETED:
         index = 0
         phase = Phase.ABANDONED if state.abandon else Phase.ROLLED_BACK
-    if phase is Phase.STANDING and event is not Event.ACT_DONE:
+    if phase is Phase.COMPLETED or (phase is Phase.STANDING and event is not Event.ACT_DONE):
         return replace(state, phase=phase, index=index, cause="", by="")
     return State(
         phase=phase,

@@ -45,13 +45,15 @@ def plan_release(config: Config, old: Named | None, new: Named, config_digest: s
         Step(Act.START_NEW, way_back=f"stop {new.name}"),
         Step(Act.SMOKE, way_back="nothing to undo: only pinned requests reached it"),
     ]
+    nowhere = "none: there is no earlier version"
+    fader_back = "fader to the old slot, at once" if old else nowhere
     for share_bp in shares:
         gated = positions[-1].exposed
-        steps.append(Step(Act.SET_SHARE, share_bp, way_back="fader to the old slot, at once", gated=gated))
+        steps.append(Step(Act.SET_SHARE, share_bp, way_back=fader_back, gated=gated))
         full = share_bp == FULL_BP
         beside = Presence.WARM if full else Presence.SERVING
         positions.append(Position(Kind.SHIFTED, beside if old else Presence.ABSENT, Presence.SERVING, share_bp))
-    back = f"start {old.name}, then fader to the old slot" if old else "none: there is no earlier version"
+    back = f"start {old.name}, then fader to the old slot" if old else nowhere
     steps.append(Step(Act.RETIRE_OLD, way_back=back, gated=old is not None))
     positions.append(Position(Kind.RETIRED, Presence.ABSENT, Presence.SERVING, FULL_BP))
     return Path(

@@ -40,11 +40,15 @@ def _web(path: Path, index: int) -> str:
     old = f"{path.old_version or '-'} {100 - share:g}"
     if not position.exposed:
         return f"{old}, {path.new_version} {position.new}"
+    if not path.old_version:
+        return f"{path.new_version} {share:g}"
     rest = f"{path.old_version} {position.old}" if share == 100 else old
     return f"{path.new_version} {share:g}, {rest}"
 
 
 def _what(path: Path, step: Step) -> str:
+    if step.act is Act.RETIRE_OLD and not path.old_version:
+        return "nothing to retire"
     share = (step.share_bp or 0) / 100
     return WHAT[step.act].format(new=path.new_version, old=path.old_version or "nothing", share=share)
 
@@ -57,7 +61,6 @@ def _stands(config: Config, path: Path, index: int) -> str:
 
 
 def _answers(config: Config, path: Path, boot_ms: int | None) -> list[str]:
-    irreversible = path.first_irreversible()
     back = f"{boot_ms / 1000:.1f} s to start {path.old_version}, then the fader" if boot_ms else "not measured yet"
     fuse = config.traffic.fuse
     has_fuse = config.traffic.driver == "haproxy" and path.old_version
@@ -65,9 +68,16 @@ def _answers(config: Config, path: Path, boot_ms: int | None) -> list[str]:
     return [
         f"traffic back     within {config.requirement.traffic_back_s:g} s while the old version is warm",
         f"after retired    {back}",
-        f"irreversible     {irreversible.act if irreversible else 'nothing'}",
+        f"irreversible     {_irreversible(path)}",
         f"fuse             {fuse.failures} failures and {fuse.ratio:.0%} in {fuse.window_s} s, in the proxy"
         if has_fuse
         else "fuse             none: this way in has none, or there is nothing to go back to",
         f"to pass          requests on {path.new_version} without a failure, about: {needed or 'no critical endpoint'}",
     ]
+
+
+def _irreversible(path: Path) -> str:
+    if not path.old_version:
+        return "nothing is lost, but there is no earlier version to go back to"
+    step = path.first_irreversible()
+    return str(step.act) if step else "nothing"

@@ -50,6 +50,9 @@ class Site:
     def put_up(self) -> Supervisord:
         """Start what is not running yet: process manager, proxy, controller."""
         self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ignore = self.state_dir / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")  # state and worktrees never belong into the repository around them
         supervisord = ensure_supervisord(self.state_dir, self.clock)
         proxy = self.proxy()
         if isinstance(proxy, HaproxyProxy):

@@ -15,6 +15,7 @@ from crossfade.model.errors import Exit, fail
 from crossfade.plan.show import lines
 from crossfade.walk.asks import Asks
 from crossfade.walk.begin import Plan, make_plan, refuse_while_walking
+from crossfade.walk.compose import memory
 from crossfade.walk.site import Site
 from crossfade.walk.status import Status
 
@@ -60,13 +61,26 @@ def command(version: str, digest: str | None, detach: bool, wait_while_held: boo
 
 
 def begin_release(site: Site, plan: Plan, version: str) -> str:
-    """Put the site up, ask the controller for the release, wait until it began; returns the release's id."""
+    """Put the site up, ask the controller for the release, wait until it began; returns the release's id.
+
+    Raises `journal-foreign` and `journal-unreachable` before anything is started.
+    """
+    require_own_journal(site)
     site.put_up()
     now = site.clock.now()
     release = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     data = {"version": version, "path_digest": plan.path.digest, "release": release}
     answered(site, Asks(site.state_dir).put("release", now, data), BEGIN_WAIT_S)
     return release
+
+
+def require_own_journal(site: Site) -> None:
+    """Ask the database whose journal it holds; beside a copy of it not even a proxy may start."""
+    held = memory(site)
+    try:
+        held.durable.bind()
+    finally:
+        held.close()
 
 
 def _watch(site: Site, release: str, wait_while_held: bool) -> Status:

@@ -36,12 +36,15 @@ class CommandRuntime:
         *,
         timeout_s: float,
         log_tail: Sequence[str] | None = None,
+        directory: str | None = None,
     ) -> None:
+        """The tool's programs; they run in `directory`, beside crossfade.toml."""
         self._start = start
         self._stop = stop
         self._list = list
         self._log_tail = log_tail
         self._timeout_s = timeout_s
+        self._directory = directory
 
     def start(self, lane: LaneSpec) -> None:
         """Hand the lane to the tool; the tool knows whether it runs already."""
@@ -89,6 +92,7 @@ class CommandRuntime:
                 text=True,
                 errors="replace",
                 timeout=self._timeout_s,
+                cwd=self._directory,
                 env={**os.environ, **facts},
                 check=False,
             )

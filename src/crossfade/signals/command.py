@@ -82,9 +82,11 @@ class CommandRecords:
         clock: Clock,
         in_force: Callable[[], tuple[Fader, str]],
         queue_max: int = QUEUE_MAX,
+        directory: str | None = None,
     ) -> None:
         """Start the program. `in_force` gives the fader and the mark, for lines that do not say them."""
         self._argv = list(argv)
+        self._directory = directory
         self._clock = clock
         self._in_force = in_force
         self._lock = threading.Lock()
@@ -146,6 +148,7 @@ class CommandRecords:
                 stdin=subprocess.DEVNULL,
                 text=True,
                 errors="replace",
+                cwd=self._directory,
             )
         except OSError as exc:
             self._says(f"the program did not start: {exc.strerror}")

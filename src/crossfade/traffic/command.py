@@ -40,6 +40,7 @@ class CommandSettings:
     set_members: Sequence[str] = ()
     list: Sequence[str] = ()
     timeout_s: float = 10.0
+    directory: str | None = None  # where they run: beside crossfade.toml
 
 
 class CommandProxy:
@@ -134,6 +135,7 @@ class CommandProxy:
                 capture_output=True,
                 text=True,
                 timeout=self._settings.timeout_s,
+                cwd=self._settings.directory,
                 env={**os.environ, **env},
                 check=False,
             )

@@ -73,6 +73,7 @@ def _global(s: HaproxySettings) -> list[str]:
         "global",
         f"    maxconn {s.connections_max()}",
         f"    nbthread {s.threads}",
+        "    noreuseport",  # else a second proxy on the same port starts, and takes a part of the customers unseen
         f"    stats socket unix@{s.socket_path.name} mode 600 level admin",  # relative: AF_UNIX takes 107 bytes
         "    stats timeout 30s",
         f"    hard-stop-after {_ms(s.drain_cap_s)}",

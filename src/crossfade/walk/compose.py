@@ -184,7 +184,9 @@ def records_of(site: Site, proxy: Proxy) -> RecordSource:
     """Where the records come from. The ring's collector listens from here on."""
     if site.config.signals.driver == "command":
         assert isinstance(proxy, CommandProxy), "the configuration was checked"
-        return CommandRecords(site.config.signals.command, site.clock, proxy.in_force)
+        return CommandRecords(
+            site.config.signals.command, site.clock, proxy.in_force, directory=str(site.config_file.parent)
+        )
     assert isinstance(proxy, HaproxyProxy), "the configuration was checked"
     return RingCollector("127.0.0.1", site.collector_port(), site.clock, proxy.pid)
 

@@ -90,7 +90,14 @@ class Site:
         if runtime.driver == "command":
             tool = runtime.command
             assert tool is not None, "the configuration was checked"
-            return CommandRuntime(tool.start, tool.stop, tool.list, timeout_s=tool.timeout_s, log_tail=tool.log or None)
+            return CommandRuntime(
+                tool.start,
+                tool.stop,
+                tool.list,
+                timeout_s=tool.timeout_s,
+                log_tail=tool.log or None,
+                directory=str(self.config_file.parent),
+            )
         return SupervisorRuntime(self.state_dir, self.clock)
 
     def proxy(self) -> Proxy:
@@ -99,10 +106,12 @@ class Site:
         if traffic.driver == "command":
             tool = traffic.command
             assert tool is not None, "the configuration was checked"
-            settings = CommandSettings(
-                tool.set_share, tool.read_share, tool.set_members, tool.list, timeout_s=tool.timeout_s
+            here = str(self.config_file.parent)
+            return CommandProxy(
+                CommandSettings(
+                    tool.set_share, tool.read_share, tool.set_members, tool.list, tool.timeout_s, directory=here
+                )
             )
-            return CommandProxy(settings)
         return HaproxyProxy(self.haproxy_settings(), self.clock)
 
     def haproxy_settings(self) -> HaproxySettings:

@@ -154,10 +154,10 @@ class Service:
 
     # -- the command ------------------------------------------------------------------------------
 
-    def crossfade(self, *arguments: str, timeout_s: float = 60) -> Shown:
+    def crossfade(self, *arguments: str, timeout_s: float = 60, config: str = "") -> Shown:
         """The installed command, as a script runs it."""
         done = subprocess.run(
-            [CROSSFADE, "--config", str(self.stage.config_file), *arguments],
+            [CROSSFADE, "--config", config or str(self.stage.config_file), *arguments],
             capture_output=True,
             text=True,
             timeout=timeout_s,

@@ -1,4 +1,4 @@
-"""The rendered file: nothing foreign gets in, what a release changes is not in it, the snippet is the same text."""
+"""The rendered file: nothing foreign gets in, what a release changes is not in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from crossfade.model.ports import Address, Slot
 from crossfade.signals.ring_line import FIELDS
 from crossfade.traffic.haproxy_config import RECORD_FIELDS, render
 from crossfade.traffic.haproxy_settings import HaproxySettings, Route
-from crossfade.traffic.snippet import snippet
 
 SETTINGS = HaproxySettings("haproxy", Path("/srv/state"), "127.0.0.1", 8080, 9999, unit_cookie="sid", maxconn=100)
 
@@ -60,11 +59,3 @@ def test_a_route_has_its_own_time_in_both_slots() -> None:
 
 def test_maxconn_fits_the_limit_of_open_files() -> None:
     assert 50 <= replace(SETTINGS, maxconn=None).connections_max() <= 20_000
-
-
-def test_the_snippet_is_the_file_without_its_global_section() -> None:
-    whole = render(SETTINGS, {})
-    sections = whole[whole.index("\nring ") :]
-    assert snippet(SETTINGS).endswith(sections)
-    assert "\nglobal" not in snippet(SETTINGS)
-    assert str(SETTINGS.socket_path) in snippet(SETTINGS)

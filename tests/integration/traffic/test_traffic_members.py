@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -17,7 +16,6 @@ import pytest
 
 from crossfade.model.errors import CrossfadeError
 from crossfade.model.ports import FULL_BP, Address, FuseLimit, Slot
-from crossfade.traffic.snippet import snippet
 
 SECRET = "secret-of-the-release"
 
@@ -327,11 +325,3 @@ def test_a_change_the_proxy_refuses_is_told_without_the_secret(town: Any) -> Non
     assert raised.value.id == "proxy-refused"
     assert SECRET not in raised.value.render()
     assert "Unknown map identifier" in raised.value.render()
-
-
-def test_the_snippet_is_a_configuration_the_proxy_takes(town: Any, tmp_path: Path) -> None:
-    file = tmp_path / "own.cfg"
-    file.write_text("global\n    maxconn 100\n" + snippet(town.settings))
-    checked = subprocess.run([town.settings.binary, "-c", "-f", str(file)], capture_output=True, text=True)
-    assert checked.returncode == 0, checked.stderr
-    assert "[WARNING]" not in checked.stderr

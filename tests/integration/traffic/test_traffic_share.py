@@ -97,3 +97,13 @@ def test_three_releases_in_a_row_without_a_reload(town: Any) -> None:
     assert town.proxy.pid() == pid
     assert town.facts().started_at == before.started_at
     assert old is Slot.RIGHT
+
+
+def test_a_second_proxy_on_the_same_port_does_not_start(make_town: Any) -> None:
+    first = make_town()
+    first.lanes()
+    second = make_town(port=first.settings.port)  # its own state directory, as a copied installation has
+    with second.log.open("wb") as log:
+        assert subprocess.run(second.proxy.argv(), stdout=log, stderr=log, timeout=20, check=False).returncode != 0
+    assert "Address already in use" in second.log.read_text()
+    assert first.get("/").status == 200

@@ -25,6 +25,7 @@ from typing import Any
 
 import psutil
 import pytest
+import urllib3
 
 from crossfade.demo.ledger import Ledger
 from crossfade.demo.load import Load, LoadOptions
@@ -295,6 +296,18 @@ class Service:
         if release is not None and release.state.phase not in ENDED:
             self.crossfade("rollback")
             self.ended(release.id, within_s=60)
+        self.answering()
+
+    def answering(self) -> None:
+        """Wait until the shop's pools have found the database again, which is not crossfade's business."""
+        wait_for(lambda: all(self._answers() for _ in range(20)), 30, "the shop answers again")
+
+    def _answers(self) -> bool:
+        """Whether the shop, with its database, answers a customer."""
+        with suppress(urllib3.exceptions.HTTPError):
+            url = f"{self.stage.base_url}/products"
+            return urllib3.request("GET", url, retries=False, timeout=2, headers={"connection": "close"}).status == 200
+        return False
 
 
 def wait_for(look: Callable[[], Any], within_s: float, what: object) -> Any:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import subprocess
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
 import pytest
 
 from crossfade.model.ports import FULL_BP, Slot
+from crossfade.traffic.haproxy import HaproxyProxy
+from crossfade.walk.clock import SystemClock
 
 SIDES = [Slot.LEFT, Slot.RIGHT]
 
@@ -100,11 +104,11 @@ def test_three_releases_in_a_row_without_a_reload(town: Any) -> None:
     assert old is Slot.RIGHT
 
 
-def test_a_second_proxy_on_the_same_port_does_not_start(make_town: Any) -> None:
-    first = make_town()
-    first.lanes()
-    second = make_town(port=first.settings.port)  # its own state directory, as a copied installation has
-    with second.log.open("wb") as log:
-        assert subprocess.run(second.proxy.argv(), stdout=log, stderr=log, timeout=20, check=False).returncode != 0
-    assert "Address already in use" in second.log.read_text()
-    assert first.get("/").status == 200
+def test_a_second_proxy_on_the_same_port_does_not_start(town: Any, tmp_path: Path) -> None:
+    town.lanes()
+    copied = replace(town.settings, state_dir=tmp_path / "copied")
+    argv = HaproxyProxy(copied, SystemClock()).install()
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+    assert ended.returncode != 0
+    assert "Address already in use" in ended.stderr
+    assert town.get("/").status == 200

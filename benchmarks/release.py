@@ -95,8 +95,12 @@ class Bench:
             "p50_ratio": quantile(proxied, 0.5) / quantile(direct, 0.5),
         }
 
-    def share_and_cpu(self) -> dict[str, object]:
-        """Hold a good version at 25 %: the measured share, and what the controller needs meanwhile."""
+    def share_and_cpu(self, load: Load) -> dict[str, object]:
+        """Hold a good version at 25 %: the measured share, and what the controller needs meanwhile.
+
+        A customer with a cookie stays where the draw put them, so requests with a cookie are counted by customer:
+        their requests are not independent draws, and an interval over them would be too narrow.
+        """
         release = self.begin("v2", (25, 100))
         self.until(release, "shifted(25)")
         self.ask("pause")
@@ -107,26 +111,26 @@ class Bench:
         assert pid is not None
         process = psutil.Process(pid)
         before, total = process.cpu_times(), self.stage.site().proxy().observe().requests_total
+        load.mark("held")
         began = time.monotonic()
         time.sleep(20)
         took_s = time.monotonic() - began
         after = process.cpu_times()
         rate = (self.stage.site().proxy().observe().requests_total - total) / took_s
         cpu_s = after.user + after.system - before.user - before.system
-        status = self.until(release, "paused")
+        load.mark("released")
+        time.sleep(1)
+        sent = load.so_far().window("held", "released").requests_sent
+        new = str(Slot(str(self.spool().rows(release)[0].data["old_slot"])).other)
         self.ask("rollback")
         self.until(release, "rolled_back")
-        n, measured = status.measured_requests, status.measured_share or 0.0
-        half = 100 * Z_999 * math.sqrt(0.25 * 0.75 / n)
+        customers = {one.user: one.slot == new for one in sent if one.cookie and one.slot}
         return {
             "requests_per_s": rate,
             "controller_cores": cpu_s / took_s,
             "controller_cores_per_1000_rps": cpu_s / took_s / rate * 1000,
-            "share_wanted": 25.0,
-            "share_measured": measured,
-            "share_requests": n,
-            "share_interval_999": [25 - half, 25 + half],
-            "share_inside": abs(measured - 25) <= half,
+            "share_of_requests_without_cookie": accuracy([one.slot == new for one in sent if not one.cookie]),
+            "share_of_customers_with_cookie": accuracy(list(customers.values())),
         }
 
     def back(self, rounds: int, *, database_down: bool) -> list[int]:
@@ -158,6 +162,20 @@ class Bench:
         rows = self.spool().rows(release)
         took = [int(str(r.data["decided_to_old_only_ms"])) for r in rows if "decided_to_old_only_ms" in r.data]
         return {"predicted_s": predicted, "measured_s": took[-1] / 1000 if took else None}
+
+
+def accuracy(draws: list[bool], wanted: float = 0.25) -> dict[str, object]:
+    """The share of the new lane in percent, with the 99.9 % interval of that many draws."""
+    half = 100 * Z_999 * math.sqrt(wanted * (1 - wanted) / len(draws))
+    measured = 100 * sum(draws) / len(draws)
+    interval = [round(100 * wanted - half, 2), round(100 * wanted + half, 2)]
+    return {
+        "wanted": 100 * wanted,
+        "measured": round(measured, 2),
+        "draws": len(draws),
+        "interval_999": interval,
+        "inside": interval[0] <= measured <= interval[1],
+    }
 
 
 def timed(pool: urllib3.PoolManager, url: str, count: int = 150) -> list[float]:
@@ -202,9 +220,9 @@ def main() -> None:
         say("latency, direct and through the proxy")
         result["latency"] = measured.added_latency(options.rounds)
         load = LoadOptions(stage.base_url, rate_per_s=RATE_PER_S, max_s=1800)
-        with Load(load, stage.directory / "load"):
+        with Load(load, stage.directory / "load") as customers:
             say("share accuracy and controller CPU at 25 %")
-            result["share_and_cpu"] = measured.share_and_cpu()
+            result["share_and_cpu"] = measured.share_and_cpu(customers)
             for down in (False, True):
                 say(f"verdict to old only, database {'down' if down else 'up'}")
                 times = measured.back(options.rounds, database_down=down)

@@ -185,7 +185,8 @@ class Controller:
 
     def _status(self, walking_now: Walking, turn: Turn) -> Status:
         status = status_of(self._site, self._held, walking_now, turn)
-        trouble = self._behind or self._waits or (self._keeper.trouble if self._keeper else "")
+        behind = f"{self._behind}; crossfade resume --adopt accepts it" if self._behind else ""
+        trouble = behind or self._waits or (self._keeper.trouble if self._keeper else "")
         reply = walking_now.observer.reply or self._reply
         return replace(status, journal=trouble or "reachable", reply=reply)
 

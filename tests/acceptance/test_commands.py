@@ -172,6 +172,8 @@ def test_release_follows_to_the_end_and_its_exit_code_says_how_it_went(service) 
     assert (good.code, good.data["outcome"], good.data["by"]) == (0, "completed", "")
     for position in ("standby", "shifted(50)", "shifted(100)", "retired"):
         assert position in good.err, good.err
+    assert f"completed   retired       {new} serves alone" in good.err
     assert bad.code == 1
     assert "rolled_back" in bad.out
+    assert "place an order" in bad.out, "and why"
     assert service.serving() == new

@@ -7,14 +7,14 @@ are asked for only while customers reach the new lane; events from before the fi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from crossfade.model import walker
 from crossfade.model.decide import Facts, LaneHealth
 from crossfade.model.errors import CrossfadeError
-from crossfade.model.ports import ProxyFacts, Record, RecordSource, Slot
+from crossfade.model.ports import LaneFacts, ProxyFacts, Record, RecordSource, Slot
 from crossfade.model.requirement import Config
 from crossfade.model.verdict import Verdict
 from crossfade.model.walker import Phase, State
@@ -73,6 +73,7 @@ class LiveObserver:
         self._verdict: Verdict | None = None
         self._verdict_s = 0.0
         self.proxy: ProxyFacts | None = None
+        self._running: Mapping[Slot, LaneFacts] | None = {}
 
     # -- one turn ---------------------------------------------------------------------------------
 
@@ -82,6 +83,7 @@ class LiveObserver:
         wall_s = self._parts.clock.now().timestamp()
         self._arrive(state, now_s, wall_s)
         blind = self._look_at_proxy()
+        blind += self._look_at_runtime()
         if behind := self._behind():
             blind.append(f"the journal ({behind}); crossfade resume --adopt accepts it")
         self._feed(wall_s)
@@ -141,6 +143,18 @@ class LiveObserver:
         self._records.observed_total(self.proxy.requests_total, self.proxy.started_at, seen)
         return []
 
+    def _look_at_runtime(self) -> list[str]:
+        """Asked only where the proxy cannot tell which instances take requests."""
+        self._running = {}
+        if self._parts.proxy.knows_members:
+            return []
+        try:
+            self._running = self._parts.runtime.observe()
+        except CrossfadeError as error:
+            self._running = None
+            return [f"the runtime ({error.message})"]
+        return []
+
     def _feed(self, wall_s: float) -> None:
         records = self._records.take()
         self._count_shares(records)
@@ -186,12 +200,12 @@ class LiveObserver:
     def _health(self, slot: Slot, now_s: float) -> LaneHealth:
         lane = self._lanes.old if slot is self._lanes.old_slot else self._lanes.new
         wanted = sum(p.instances for p in lane.processes if p.takes_port) if lane is not None else 0
-        if self.proxy is None:
+        if self.proxy is None or self._running is None:
             return LaneHealth(0, 0)  # unknown is not down: `blind` says so
         if self._parts.proxy.knows_members:
             healthy = sum(member.state == "up" for member in self.proxy.members.get(slot, ()))
         else:
-            facts = self._parts.runtime.observe().get(slot)
+            facts = self._running.get(slot)
             healthy = sum(i.state == "running" for i in facts.instances if i.address) if facts else 0
         if healthy or not wanted:
             self._down_since.pop(slot, None)

@@ -83,6 +83,11 @@ def serve(port):
             connector=aiohttp.TCPConnector(force_close=True, limit=0), auto_decompress=False
         )
         app = web.Application()
+
+        async def end(_):
+            await session.close()
+
+        app.on_cleanup.append(end)
         app.router.add_route("*", "/{rest:.*}", handle)
         return app
 

@@ -96,7 +96,7 @@ def seconds(value: float) -> str:
 
 def line(status: Status) -> str:
     """One line of the story: for logs and pipes."""
-    reason = status.cause if status.outcome else status.why
+    reason = (status.outcome and status.cause) or status.why
     return f"{status.at[11:19]} {status.phase:<11} {status.position:<13} {reason}".rstrip()
 
 

@@ -174,6 +174,6 @@ def test_release_follows_to_the_end_and_its_exit_code_says_how_it_went(service) 
         assert position in good.err, good.err
     assert f"completed   retired       {new} serves alone" in good.err
     assert bad.code == 1
-    assert "rolled_back" in bad.out
-    assert "place an order" in bad.out, "and why"
+    assert "rolled_back" in bad.err
+    assert "place an order" in bad.err.splitlines()[-1], "and why"
     assert service.serving() == new

@@ -121,6 +121,21 @@ def test_from_retired_the_old_version_is_started_first(tmp_path: Path) -> None:
     assert run.world.lost == []
 
 
+@pytest.mark.parametrize(("times", "wanted"), [(1, Phase.ROLLED_BACK), (10_000, Phase.STRANDED)])
+def test_a_tool_that_does_not_answer_is_asked_again_before_a_person_is(
+    tmp_path: Path, times: int, wanted: Phase
+) -> None:
+    run = Simulated(12, tmp_path)
+    run.world.faults = Faults(error_ratio={"v2": 0.5}, stop_fails=times)
+    assert run.walk(max_s=300) is wanted, run.replay()
+    assert run.world.fader.new_share_bp == 0
+    assert run.world.lost == []
+    if wanted is Phase.STRANDED:
+        run.world.faults.stop_fails = 0
+        run.asks.put("resume", run.clock.now())
+        assert run.walk(max_s=60) is Phase.ROLLED_BACK
+
+
 @pytest.mark.parametrize("story", ["good", "bad"])
 def test_killed_after_every_row_it_ends_in_the_same_place(tmp_path: Path, story: str) -> None:
     def faults() -> Faults:

@@ -41,6 +41,7 @@ class Faults:
     proxy_down: bool = False
     journal_down: bool = False
     blind: bool = False  # records do not come
+    stop_fails: int = 0  # how many times in a row the runtime does not answer to `stop`
 
 
 class FakeWorld:
@@ -202,6 +203,9 @@ class FakeRuntime:
     def stop(self, slot: Slot) -> None:
         """Stop a lane; a lane that still serves customers is a fault of the walker."""
         world = self._world
+        if world.faults.stop_fails:
+            world.faults.stop_fails -= 1
+            raise fail("runtime-unreachable", runtime="simulated", where="here", reason="simulated")
         lane = world.lanes.pop(slot, None)
         if lane is not None:
             world.touches.append(f"stop {lane.version}")

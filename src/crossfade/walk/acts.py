@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from crossfade.model.errors import CrossfadeError
+from crossfade.model.errors import CrossfadeError, Exit
 from crossfade.model.path import Act, Path, Step
 from crossfade.model.ports import (
     FULL_BP,
@@ -32,6 +32,7 @@ from crossfade.walk.loop import Look, Progress
 
 Probe = Callable[[Address, str], Answer]
 LOG_LINES = 12
+UNREACHABLE_FOR_S = 30.0  # a tool or proxy that does not answer is asked again for this long; then the act has failed
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,9 @@ class ReleaseActs:
         except CrossfadeError as error:
             if error.id == "lease-lost":
                 raise
+            took_s = self._parts.clock.monotonic_s() - self._begun[step.act]
+            if error.exit is Exit.UNREACHABLE and took_s < UNREACHABLE_FOR_S:
+                return Look(Progress.WORKING, f"{step.act} is tried again: {error.message}")
             return Look(Progress.FAILED, error.render())
 
     # -- starting ---------------------------------------------------------------------------------

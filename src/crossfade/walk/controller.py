@@ -58,6 +58,7 @@ class Controller:
         self._held: Memory = memory(site, die_after_row)
         self._proxy = site.proxy()
         self._keeper: Keeper | None = None
+        self._ask_again_s = 0.0  # not before this the database is asked for the lease
         self._records: RecordSource | None = None
         self._walking: Walking | None = None
         self._reply = ""
@@ -109,8 +110,12 @@ class Controller:
     # -- leading ----------------------------------------------------------------------------------
 
     def _lead(self) -> None:
-        """Bind and take the lease where we do not hold it; without the database only watch."""
-        if self._held.lease.leading():
+        """Bind and take the lease where we do not hold it; without the database only watch.
+
+        A database that hangs is left alone for twice as long as it kept us waiting: whoever waits watches nobody.
+        """
+        began_s = self._site.clock.monotonic_s()
+        if self._held.lease.leading() or (self._walking is not None and began_s < self._ask_again_s):
             return
         try:
             finding = self._held.durable.bind()
@@ -132,6 +137,8 @@ class Controller:
             if self._records is None and self._held.spool.last is None:
                 raise
             self._waits = error.message  # watch without leading: only the fader to old may move
+            now_s = self._site.clock.monotonic_s()
+            self._ask_again_s = now_s + 2 * (now_s - began_s)
             return
         if self._keeper is None:
             self._keeper = Keeper(self._held.lease, self._held.journal, LEASE_TTL_S / 3)

@@ -76,9 +76,10 @@ class ReadyCheck:
         for dependency in self._dependencies:
             text = env.get(dependency.env, "")
             url = urlsplit(text if "//" in text else f"//{text}")  # host:port is an address, too
-            if not url.hostname:
+            port = url.port or DEFAULT_PORTS.get(url.scheme)
+            if not url.hostname or port is None:
                 raise fail("dependency-unreadable", dependency=dependency.name, variable=dependency.env, wanted="a URL")
-            relay = Relay(url.hostname, url.port or DEFAULT_PORTS.get(url.scheme, 0))
+            relay = Relay(url.hostname, port)
             relays[dependency.name] = relay
             user, at, _ = url.netloc.rpartition("@")
             cut = urlunsplit(url._replace(netloc=f"{user}{at}127.0.0.1:{relay.port}"))

@@ -242,7 +242,7 @@ def test_doctor_finds_all_well(folder: Path, monkeypatch: pytest.MonkeyPatch, li
     result = run(doctor.command)
     assert result.exception is None, result.output
     assert f"ok  database main            127.0.0.1:{listener} takes connections" in result.output.splitlines()
-    assert result.output.endswith("next: crossfade plan\n")
+    assert result.output.endswith("next: crossfade plan VERSION\n")
     assert "hunter2" not in result.output
 
 

@@ -38,7 +38,8 @@ pathlib.Path("pids").write_text(f"{os.getpid()} {child.pid}")
 
 def stock_answers():
     try:
-        with urllib.request.urlopen(os.environ["STOCK_URL"], timeout=1) as answer:
+        url = os.environ["STOCK_URL"]
+        with urllib.request.urlopen(url if "//" in url else f"http://{url}", timeout=1) as answer:
             return answer.status == 200
     except OSError:
         return False
@@ -162,6 +163,11 @@ def test_a_check_that_is_red_with_everything_reachable_is_refused(tmp_path: Path
     )
     assert caught.value.exit is Exit.NOT_MET
     assert gone(tmp_path)
+
+
+def test_host_and_port_are_an_address(tmp_path: Path, stock: str) -> None:
+    said = ready_check(tmp_path, "honest", stock.removeprefix("http://").rstrip("/")).prove()
+    assert said == "/ready turned red when cut from: stock"
 
 
 def test_a_dependency_without_an_address_cannot_be_cut(tmp_path: Path) -> None:

@@ -94,6 +94,22 @@ def test_blind_holds_still_and_goes_on_when_it_sees_again(tmp_path: Path) -> Non
     assert run.walk() is Phase.COMPLETED
 
 
+@pytest.mark.parametrize("earlier", [0, 1_000_000], ids=["young proxy", "old proxy"])
+def test_lost_records_hold_the_release_however_long_the_proxy_has_lived(tmp_path: Path, earlier: int) -> None:
+    run = Simulated(13, tmp_path)
+    run.world.total = earlier
+    run.world.faults.lost_ratio = 0.05
+    assert run.walk(max_s=30) is Phase.HELD, run.replay()
+    assert "request records are missing" in str(run.last.state["cause"])
+    assert run.world.fader.new_share_bp == 1000
+
+
+def test_a_gap_from_before_the_release_says_nothing_about_it(tmp_path: Path) -> None:
+    run = Simulated(14, tmp_path)
+    run.world.total, run.world.missing = 10_000, 500
+    assert run.walk() is Phase.COMPLETED, run.replay()
+
+
 def test_a_person_pauses_resumes_and_rolls_back(tmp_path: Path) -> None:
     run = Simulated(8, tmp_path)
     run.walk(until=lambda turn: turn.state.index == 4 and turn.state.phase is Phase.STANDING)

@@ -41,6 +41,7 @@ class Faults:
     proxy_down: bool = False
     journal_down: bool = False
     blind: bool = False  # records do not come
+    lost_ratio: float = 0.0  # of the records, which the proxy counted and nobody received
     stop_fails: int = 0  # how many times in a row the runtime does not answer to `stop`
 
 
@@ -59,6 +60,7 @@ class FakeWorld:
         self.lanes: dict[Slot, LaneSpec] = {}
         self.started_at: dict[Slot, float] = {}
         self.total = 0
+        self.missing = 0
         self.lost: list[str] = []  # requests that no lane could answer: what a customer would have seen
         self.touches: list[str] = []  # every act on the outside, in order
         self._records: list[Record] = []
@@ -135,6 +137,9 @@ class FakeWorld:
             self._feed_fuse(failed)
         if self.faults.blind:
             return
+        if self.rng.random() < self.faults.lost_ratio:
+            self.missing += 1
+            return
         self._records.append(
             Record(
                 at=self.clock.now().timestamp(),
@@ -181,7 +186,7 @@ class FakeWorld:
 
     def health(self) -> SourceHealth:
         """Whether the stream is complete."""
-        return SourceHealth(not self.faults.blind, 0.0, 0, "simulated")
+        return SourceHealth(not self.faults.blind, 0.0, self.missing, "simulated")
 
 
 class FakeRuntime:

@@ -28,7 +28,7 @@ from crossfade.walk.asks import Ask, Asks
 VERDICT_EVERY_S = 0.2
 BLIND_AFTER_S = 3.0
 SHARE_WINDOW_S = 30.0
-MISSING_TOLERATED_RATIO = 0.001  # of the records: what they could hide is far below every limit that can be shown
+MISSING_TOLERATED_RATIO = 0.001  # of this attempt's records: what they could hide is far below every usual limit
 CENSUS_EVERY_S = 2.0
 RESUMED_FROM = (Phase.PAUSED, Phase.HELD, Phase.HALTED)
 WATCHING = (Phase.STANDING, Phase.STEPPING, Phase.PAUSED, Phase.HELD)
@@ -70,6 +70,7 @@ class LiveObserver:
         self._seen: deque[tuple[float, bool]] = deque()
         self._down_since: dict[Slot, float] = {}
         self._dark_since: float | None = None
+        self._before_share = (0, 0)  # records missing and seen just before this walker saw a share in force
         self._verdict: Verdict | None = None
         self._verdict_s = 0.0
         self.proxy: ProxyFacts | None = None
@@ -177,8 +178,13 @@ class LiveObserver:
         """Records that do not come blind the judge; for a moment that is only the network's lag."""
         health = self._records.health()
         exposed = self._lanes.path.positions[state.index].exposed
-        tolerated = MISSING_TOLERATED_RATIO * self._records.seen()
-        if not exposed or (health.connected and health.missing <= tolerated):
+        seen = self._records.seen()
+        if not exposed:
+            self._before_share = (health.missing, seen)  # an earlier gap says nothing about this attempt
+        missing_before, seen_before = self._before_share
+        missing = max(0, health.missing - missing_before)
+        tolerated = MISSING_TOLERATED_RATIO * max(0, seen - seen_before)
+        if not exposed or (health.connected and missing <= tolerated):
             self._dark_since = None
             return []
         self._dark_since = self._dark_since if self._dark_since is not None else now_s
@@ -186,7 +192,7 @@ class LiveObserver:
             return []
         if not health.connected:
             return [f"the request records ({health.detail or 'not connected'})"]
-        return [f"{health.missing} request records are missing"]
+        return [f"{missing} request records are missing, {tolerated:.0f} are tolerated"]
 
     def _judged(self, state: State, now_s: float, wall_s: float, blind: list[str]) -> Verdict | None:
         exposed = self._lanes.path.positions[state.index].exposed

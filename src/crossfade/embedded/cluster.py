@@ -128,16 +128,16 @@ class Cluster:
     def start(self, clock: Clock, timeout_s: int = 60) -> None:
         """Start it without a process manager and wait until it is ready; nothing to do where it runs."""
         deadline_s = clock.monotonic_s() + timeout_s
-        while any(postmaster.server_processes(self.data)) and not self.is_running():
+        while not self._answers():
             if clock.monotonic_s() >= deadline_s:
                 raise self._did_not_start(timeout_s)
-            clock.sleep(_POLL_S)  # children of a killed postmaster notice within moments, and end
-        if not self.is_running():
-            self.clear_stale_pid()
-            options = ["-o", f"-p {self.port}", "-l", str(self.log_path)]
-            if self._pg_ctl("start", timeout_s, options) != 0:
-                raise self._did_not_start(timeout_s)
-        self.wait_ready(max(deadline_s - clock.monotonic_s(), 0), clock)
+            # Asked at every turn: a server that was just killed still looks alive, and its children end moments later.
+            if not self.is_running() and not any(postmaster.server_processes(self.data)):
+                self.clear_stale_pid()
+                options = ["-o", f"-p {self.port}", "-l", str(self.log_path)]
+                if self._pg_ctl("start", timeout_s, options) != 0:
+                    raise self._did_not_start(timeout_s)
+            clock.sleep(_POLL_S)
 
     def stop(self, timeout_s: int = 60) -> None:
         """Shut it down clean, ending its sessions; nothing to do where it does not run."""

@@ -23,7 +23,7 @@ one line of JSON on standard output, with `error` as its id.
 
 def areas() -> list[ModuleType]:
     """The modules that hold rows, in the order of the catalogue."""
-    modules = [m for m in vars(catalogue).values() if isinstance(m, ModuleType) and hasattr(m, "ROWS")]
+    modules = [m for m in vars(catalogue).values() if isinstance(m, ModuleType) and getattr(m, "ROWS", ())]
     return sorted(modules, key=lambda m: catalogue.ALL_ROWS.index(m.ROWS[0]))
 
 

@@ -53,7 +53,7 @@ def url(cluster) -> str:
 
 def dump(cluster: Cluster, url: str) -> str:
     text = subprocess.run(
-        [cluster.programs.bin_dir / "pg_dump", "--schema-only", "-n", "crossfade", "-d", url],
+        [cluster.programs.bin_dir / "pg_dump", "--schema-only", "-n", "crossfade*", "-d", url],
         capture_output=True,
         text=True,
         check=True,
@@ -65,7 +65,7 @@ def test_schema_sql_equals_the_sum_of_the_migrations(cluster, url) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(read("schema.sql"))
         whole = dump(cluster, url)
-        connection.execute("DROP SCHEMA crossfade CASCADE")
+        connection.execute("DROP SCHEMA crossfade, crossfade_sync, crossfade_attic CASCADE")
         for name in migrations():
             connection.execute(read(f"migrations/{name}"))
         assert dump(cluster, url) == whole

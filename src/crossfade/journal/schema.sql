@@ -47,3 +47,88 @@ CREATE TABLE crossfade.migration (
     version text PRIMARY KEY,
     applied_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
+
+-- One row a change. `plan` is the change as it was shown; `stage` is written in the transaction that reaches it.
+CREATE TABLE crossfade.change (
+    service text NOT NULL,
+    change text NOT NULL,
+    version text NOT NULL,
+    plan jsonb NOT NULL,
+    stage text NOT NULL,
+    since timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (service, change)
+);
+
+-- What was done and undone, each row in the transaction of what it tells of. A unit is in place when its last row
+-- says `do`.
+CREATE TABLE crossfade.schema_act (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    service text NOT NULL,
+    change text NOT NULL,
+    unit text NOT NULL,
+    way text NOT NULL CHECK (way IN ('do', 'undo')),
+    epoch bigint NOT NULL,
+    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    data jsonb NOT NULL
+);
+CREATE INDEX schema_act_unit ON crossfade.schema_act (service, change, unit, id);
+
+-- How far each table is filled; written with every batch. `relfilenode` voids the cursor when others rewrote the table.
+CREATE TABLE crossfade.backfill (
+    service text NOT NULL,
+    change text NOT NULL,
+    task text NOT NULL,
+    relfilenode oid NOT NULL,
+    pages bigint NOT NULL,
+    next_page bigint NOT NULL,
+    pass integer NOT NULL,
+    filled bigint NOT NULL DEFAULT 0,
+    wal_bytes bigint NOT NULL DEFAULT 0,
+    busy_ms bigint NOT NULL DEFAULT 0,
+    began_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    done_at timestamptz,
+    PRIMARY KEY (service, change, task)
+);
+
+-- Rows that two versions wrote at once (`conflict`), and values of one shape without a counterpart in the other.
+CREATE TABLE crossfade.mismatch (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    change text NOT NULL,
+    table_name text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('conflict', 'no counterpart')),
+    key jsonb NOT NULL,
+    data jsonb NOT NULL,
+    role text NOT NULL DEFAULT SESSION_USER,
+    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+CREATE INDEX mismatch_change ON crossfade.mismatch (change);
+
+-- The functions of the triggers that keep two shapes in step. The application's roles run them as themselves, so they
+-- need the schema; only `note` writes, and only when a trigger calls it.
+CREATE SCHEMA crossfade_sync;
+COMMENT ON SCHEMA crossfade_sync IS 'Functions of triggers that keep two shapes of a table in step.';
+GRANT USAGE ON SCHEMA crossfade_sync TO PUBLIC;
+
+CREATE FUNCTION crossfade_sync.note(change text, table_name text, kind text, key jsonb, data jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+    IF pg_trigger_depth() > 0 THEN
+        INSERT INTO crossfade.mismatch (change, table_name, kind, key, data)
+        VALUES (note.change, note.table_name, note.kind, note.key, note.data);
+    END IF;
+END
+$$;
+
+-- What was dropped, kept until its date.
+CREATE SCHEMA crossfade_attic;
+COMMENT ON SCHEMA crossfade_attic IS 'Columns and tables that a change dropped, kept until their date.';
+
+CREATE TABLE crossfade.attic (
+    service text NOT NULL,
+    change text NOT NULL,
+    attic text NOT NULL,
+    kept text NOT NULL,
+    rows bigint NOT NULL,
+    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (service, change, attic)
+);

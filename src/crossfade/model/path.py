@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
+from crossfade.model.change import Stage
 from crossfade.model.ports import FULL_BP
 
 
@@ -52,16 +53,6 @@ class Lane(StrEnum):
 
     OLD = "old"
     NEW = "new"
-
-
-class Stage(StrEnum):
-    """Where a table of the schema stands."""
-
-    BASE = "base"
-    BOTH = "both shapes"
-    EQUAL = "both shapes, equal"
-    HIDDEN = "old shape hidden"
-    GONE = "old shape gone"
 
 
 @dataclass(frozen=True)

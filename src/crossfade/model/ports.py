@@ -7,13 +7,18 @@ after a crash without anybody knowing whether the first call had come through.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from crossfade.model.change import Change, Stage
+
 FULL_BP = 10_000  # shares are basis points: 1 = 0.01 %
+GoOn = Callable[[], bool]
+Say = Callable[[str], None]
+Measured = Mapping[str, object]
 
 
 class Slot(StrEnum):
@@ -299,3 +304,54 @@ class Lease(Protocol):
 
     def release(self) -> None:
         """Give it up, on a clean exit."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One change as its database knows it. `since` is when it reached its stage."""
+
+    change: Change
+    stage: Stage
+    version: str  # the version it was made for
+    since: datetime
+    partial_counts: Mapping[str, int] = field(default_factory=dict)  # recorded values without counterpart, by mapping
+
+
+@dataclass(frozen=True)
+class SchemaFacts:
+    """What the database says of its changes now."""
+
+    open: Standing | None  # expanded or backfilled, neither detached nor undone; at most one
+    detached: Sequence[Standing] = ()  # waiting for purge, oldest first
+
+
+class SchemaEngine(Protocol):
+    """The schema's own track. Acts are idempotent, resume where they were, and stop soon when `go_on` says no.
+
+    `say` takes what a person should see of the progress. Every act returns what was measured, for the journal.
+    A stopped act raises `schema-stopped`; what it had done is in the database's own record, and is found there.
+    """
+
+    def facts(self) -> SchemaFacts:
+        """Read where every change stands. Raises `schema-unreachable`."""
+
+    def expand(self, change: Change, version: str, go_on: GoOn, say: Say) -> Measured:
+        """BASE to BOTH."""
+
+    def backfill(self, change: Change, go_on: GoOn, say: Say) -> Measured:
+        """BOTH to EQUAL: fill, settle, compare. At EQUAL: compare again. Raises `schema-shapes-differ`."""
+
+    def record(self, change: Change, go_on: GoOn, say: Say) -> Measured:
+        """Write the migration tool's own rows; the stage stays."""
+
+    def detach(self, change: Change, go_on: GoOn, say: Say) -> Measured:
+        """EQUAL to HIDDEN."""
+
+    def attach(self, change: Change, go_on: GoOn, say: Say) -> Measured:
+        """HIDDEN to EQUAL: the way back from detach."""
+
+    def undo(self, change: Change, go_on: GoOn, say: Say) -> Measured:
+        """BOTH or EQUAL, or what a failed expand left, to BASE; counts and keeps what only the new version wrote."""
+
+    def purge(self, change: Change, go_on: GoOn, say: Say) -> Measured:
+        """HIDDEN to GONE; what is dropped is in the attic before."""

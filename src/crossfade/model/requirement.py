@@ -1,9 +1,9 @@
 # ruff: noqa: RUF009 - setting() is dataclasses.field with a sentence
 """What a team promises about its service, and the parts it is kept with: `crossfade.toml` as values.
 
-Rule: a key exists because it is a field of a dataclass here or in `settings/promise.py` and
-`settings/parts.py`, with its sentence, unit, bounds and default; nothing else describes the file. Times carry
-their unit in the key. Values are frozen: whoever holds a `Config` holds what was checked. What is NOT here:
+Rule: a key exists because it is a field of a dataclass here or in `settings/promise.py`,
+`settings/parts.py` and `settings/staging.py`, with its sentence, unit, bounds and default; nothing else
+describes the file. Times carry their unit in the key. Values are frozen: whoever holds a `Config` holds what was checked. What is NOT here:
 reading the file (`settings/`) and the arithmetic between the promises (`contradictions.py`).
 
 Invariant: a `Config` that came from `parse_config` has no unknown key, no value out of bounds, no literal
@@ -40,6 +40,7 @@ from crossfade.model.settings.promise import (
     Smoke,
     Workflow,
 )
+from crossfade.model.settings.staging import Staging
 
 __all__ = [
     "HARMLESS",
@@ -59,6 +60,7 @@ __all__ = [
     "Service",
     "Signals",
     "Smoke",
+    "Staging",
     "Traffic",
     "TrafficCommands",
     "Versions",
@@ -104,6 +106,7 @@ class Config:
     versions: Versions = setting("Where versions come from.", default=Versions())
     runtime: Runtime = setting("Where processes run.", default=Runtime())
     traffic: Traffic = setting("The fader.", default=Traffic())
+    schema: Staging = setting("How schema changes are walked.", default=Staging())
     signals: Signals = setting("What verdicts are made from.", default=Signals())
     waivers: tuple[Waiver, ...] = setting("Recorded exceptions.", key="waiver", default=())
     readers: tuple[Reader, ...] = setting("Other readers of the schema; always live.", default=())

@@ -6,6 +6,7 @@ A new row goes into the file of its area; a new area is a new file, named in `AL
 from __future__ import annotations
 
 from crossfade.model.catalogue import (
+    census,
     configuration,
     demo,
     journal,
@@ -13,7 +14,10 @@ from crossfade.model.catalogue import (
     parts,
     ready_check,
     releases,
+    restore,
     runtime,
+    schema_plan,
+    schema_run,
     traffic,
     versions,
 )
@@ -28,6 +32,10 @@ ALL_ROWS: tuple[Kind, ...] = (
     *journal.ROWS,
     *releases.ROWS,
     *ready_check.ROWS,
+    *schema_plan.ROWS,
+    *schema_run.ROWS,
+    *restore.ROWS,
+    *census.ROWS,
     *demo.ROWS,
     *ours.ROWS,
 )

@@ -104,6 +104,12 @@ class Database:
         example="env:SHOP_DB_PASSWORD",
     )
     admin_password: str = setting("A reference to the admin's password, where admin_url is written out.", default="")
+    pooler_url: str = setting(
+        "Where PgBouncer's console answers, if one stands before the database: it knows the clients that"
+        " PostgreSQL does not see. The same forms as app_url.",
+        default="",
+        example="postgresql://stats@127.0.0.1:6432/pgbouncer",
+    )
     app_roles: tuple[str, ...] = setting(
         "The two roles that {role} stands for: of the left slot, of the right slot.",
         default=(),

@@ -74,6 +74,16 @@ class Requirement:
         minimum=1,
         maximum=366,
     )
+    purge_after_s: float = setting(
+        "How long what a change took out of sight is kept in place before it may be dropped.",
+        default=604800.0,
+        unit="seconds",
+        minimum=0,
+        maximum=31536000,
+    )
+    attic_days: int = setting(
+        "How long what was dropped is kept in the attic.", default=90, unit="days", minimum=1, maximum=3650
+    )
     false_rollbacks_per_release: float = setting(
         "How often a version without fault may be turned back by chance, over a whole release.",
         default=0.001,

@@ -1,10 +1,10 @@
 # ruff: noqa: RUF009 - setting() is dataclasses.field with a sentence
 """What a team promises about its service, and the parts it is kept with: `crossfade.toml` as values.
 
-Rule: a key exists because it is a field of a dataclass here or in `settings/promise.py`,
-`settings/parts.py` and `settings/staging.py`, with its sentence, unit, bounds and default; nothing else
-describes the file. Times carry their unit in the key. Values are frozen: whoever holds a `Config` holds what was checked. What is NOT here:
-reading the file (`settings/`) and the arithmetic between the promises (`contradictions.py`).
+Rule: a key exists because it is a field of a dataclass here or in `settings/promise.py`, `settings/parts.py`
+and `settings/staging.py`, with its sentence, unit, bounds and default; nothing else describes the file. Times
+carry their unit in the key. Values are frozen: whoever holds a `Config` holds what was checked. What is NOT
+here: reading the file (`settings/`) and the arithmetic between the promises (`contradictions.py`).
 
 Invariant: a `Config` that came from `parse_config` has no unknown key, no value out of bounds, no literal
 password, and no reference to something the file does not define.

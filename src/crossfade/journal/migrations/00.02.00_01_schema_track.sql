@@ -71,6 +71,13 @@ BEGIN
 END
 $$;
 
+-- Which shape a lane's role writes; asked by a trigger only where a write itself does not tell.
+CREATE TABLE crossfade_sync.lane (
+    role name PRIMARY KEY,
+    shape text NOT NULL CHECK (shape IN ('old', 'new'))
+);
+GRANT SELECT ON crossfade_sync.lane TO PUBLIC;
+
 -- What was dropped, kept until its date.
 CREATE SCHEMA crossfade_attic;
 COMMENT ON SCHEMA crossfade_attic IS 'Columns and tables that a change dropped, kept until their date.';

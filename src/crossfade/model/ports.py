@@ -336,7 +336,7 @@ class SchemaEngine(Protocol):
         """Read where every change stands. Raises `schema-unreachable`."""
 
     def lanes(self, roles: Mapping[str, str]) -> None:
-        """Say which shape each lane's role writes: `old` or `new`, by role. For writes that do not tell by themselves."""
+        """Say which shape each lane's role writes, `old` or `new`: for writes that do not tell by themselves."""
 
     def expand(self, change: Change, version: str, go_on: GoOn, say: Say) -> Measured:
         """BASE to BOTH."""

@@ -1,0 +1,160 @@
+-- cancel --
+SELECT pg_cancel_backend(%(pid)s)
+
+-- end_session --
+SELECT pg_terminate_backend(%(pid)s)
+
+-- alive --
+SELECT 1
+
+-- installed --
+-- Whether the journal's schema has the tables of the track.
+SELECT to_regclass('crossfade.change') IS NOT NULL
+
+-- leads --
+-- Whether this epoch leads. Without a lock: a long scan that held one would keep the lease from being renewed.
+SELECT FROM crossfade.lease WHERE service = %(service)s AND epoch = %(epoch)s
+
+-- leads_until_commit --
+-- Whether this epoch leads, and no other can begin before this transaction has ended.
+SELECT FROM crossfade.lease WHERE service = %(service)s AND epoch = %(epoch)s FOR SHARE
+
+-- leader --
+SELECT max(epoch) FROM crossfade.lease WHERE service = %(service)s
+
+-- begin_change --
+INSERT INTO crossfade.change AS held (service, change, version, plan, stage)
+VALUES (%(service)s, %(change)s, %(version)s, %(plan)s::jsonb, %(stage)s)
+ON CONFLICT (service, change) DO UPDATE
+SET version = excluded.version, plan = excluded.plan, stage = excluded.stage, since = clock_timestamp()
+
+-- take_over --
+-- A later version that makes the same change finds it in place.
+UPDATE crossfade.change SET version = %(version)s
+WHERE service = %(service)s AND change = %(change)s AND version <> %(version)s
+
+-- read_change --
+SELECT stage, plan FROM crossfade.change WHERE service = %(service)s AND change = %(change)s
+
+-- set_stage --
+UPDATE crossfade.change SET stage = %(stage)s, since = clock_timestamp()
+WHERE service = %(service)s AND change = %(change)s
+
+-- put_act --
+INSERT INTO crossfade.schema_act (service, change, unit, way, epoch, data)
+VALUES (%(service)s, %(change)s, %(unit)s, %(way)s, %(epoch)s, %(data)s::jsonb)
+RETURNING id
+
+-- note_commit --
+-- How long the commit itself took is known after it only.
+UPDATE crossfade.schema_act SET data = data || %(measured)s::jsonb WHERE id = %(id)s
+
+-- last_acts --
+-- The last row of each unit.
+SELECT DISTINCT ON (unit) unit, way, data FROM crossfade.schema_act
+WHERE service = %(service)s AND change = %(change)s
+ORDER BY unit, id DESC
+
+-- forget_progress --
+-- What was filled is gone with its columns.
+DELETE FROM crossfade.backfill WHERE service = %(service)s AND change = %(change)s
+
+-- standings --
+-- Changes that have begun and are neither undone nor gone. One at the base counts when it has begun: something of it
+-- may be in place.
+SELECT c.plan, c.stage, c.version, c.since
+FROM crossfade.change AS c
+LEFT JOIN LATERAL (
+    SELECT way FROM crossfade.schema_act AS a
+    WHERE a.service = c.service AND a.change = c.change AND a.unit = 'begin' ORDER BY id DESC LIMIT 1
+) AS begun ON true
+WHERE c.service = %(service)s AND c.stage <> %(gone)s AND (c.stage <> %(base)s OR begun.way = 'do')
+ORDER BY c.since, c.change
+
+-- mismatches --
+-- What was recorded since the change began last, by table and kind.
+SELECT m.table_name || ': ' || m.kind, count(*)
+FROM crossfade.mismatch AS m
+WHERE m.change = %(change)s AND m.at >= coalesce((
+    SELECT max(at) FROM crossfade.schema_act
+    WHERE service = %(service)s AND change = %(change)s AND unit = 'begin' AND way = 'do'
+), '-infinity')
+GROUP BY 1 ORDER BY 1
+
+-- put_lane --
+INSERT INTO crossfade_sync.lane (role, shape) VALUES (%(role)s, %(shape)s)
+ON CONFLICT (role) DO UPDATE SET shape = excluded.shape
+
+-- blockers --
+-- Sessions that hold a lock which conflicts with one we are about to ask for, on these tables or their partitions.
+-- A role without pg_read_all_stats sees neither age nor query of other roles' sessions; the virtual transaction is
+-- visible to all, so one that is met again has been open since.
+WITH RECURSIVE asked AS (
+    SELECT to_regclass(name)::oid AS oid, name, string_to_array(modes, ',') AS modes
+    FROM unnest(%(tables)s::text[], %(modes)s::text[]) AS a (name, modes)
+), family AS (
+    SELECT oid, name, modes FROM asked WHERE oid IS NOT NULL
+    UNION
+    SELECT i.inhrelid, f.name, f.modes FROM pg_inherits AS i JOIN family AS f ON i.inhparent = f.oid
+)
+SELECT DISTINCT ON (l.virtualtransaction)
+       l.pid, l.virtualtransaction, f.name, l.mode, a.application_name, a.usename::text,
+       extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared))::float8, left(a.query, 80), p.gid
+FROM family AS f
+JOIN pg_locks AS l ON l.locktype = 'relation' AND l.relation = f.oid AND l.granted AND l.mode = ANY (f.modes)
+ AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+LEFT JOIN pg_prepared_xacts AS p ON l.pid IS NULL AND l.virtualtransaction = '-1/' || p.transaction
+WHERE l.pid IS DISTINCT FROM pg_backend_pid()
+ORDER BY l.virtualtransaction
+
+-- deadlock_timeout_ms --
+SELECT setting::integer FROM pg_settings WHERE name = 'deadlock_timeout'
+
+-- own_unit --
+-- One attempt at a unit that runs outside a transaction. Asked again and again, never waited for: a session that waits
+-- has a snapshot, and the concurrent build it waits for would wait for that.
+SELECT pg_try_advisory_lock(hashtextextended(%(key)s, 0))
+
+-- unit_owner --
+SELECT l.pid, a.state, extract(epoch FROM clock_timestamp() - a.state_change)::float8
+FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended(%(key)s, 0)
+
+-- index_progress --
+SELECT phase, blocks_done, blocks_total, lockers_done, lockers_total FROM pg_stat_progress_create_index
+WHERE pid = %(pid)s
+
+-- columns_there --
+-- Whether the table and all of these columns are there; no columns: the table alone.
+SELECT count(*) FILTER (WHERE there) = %(wanted)s FROM (
+    SELECT quote_ident(attname) = ANY (%(columns)s::text[])
+        OR '"' || replace(attname, '"', '""') || '"' = ANY (%(columns)s::text[]) AS there
+    FROM pg_attribute WHERE attrelid = to_regclass(%(table)s) AND attnum > 0 AND NOT attisdropped
+    UNION ALL SELECT false WHERE to_regclass(%(table)s) IS NOT NULL
+) AS a
+HAVING count(*) > 0
+
+-- table_there --
+SELECT to_regclass(%(table)s) IS NOT NULL
+
+-- put_attic --
+INSERT INTO crossfade.attic (service, change, attic, kept, rows)
+VALUES (%(service)s, %(change)s, %(attic)s, %(kept)s, %(rows)s)
+
+-- copy_to_attic --
+CREATE TABLE {attic} AS SELECT {columns} FROM {table} WHERE ({only_new}) AND {holds}
+
+-- count_attic --
+SELECT {counts} FROM {attic}
+
+-- missing_in_attic --
+-- Rows of the table that hold something and are not in the attic as they are. As text, since some types know no
+-- equality; EXCEPT ALL: what is there twice is kept twice.
+SELECT count(*) FROM (
+    SELECT kept::text FROM (SELECT {compared} FROM {table} WHERE ({only_new}) AND {holds}) AS kept
+    EXCEPT ALL
+    SELECT kept::text FROM (SELECT {compared} FROM {attic}) AS kept
+) AS missing

@@ -68,4 +68,32 @@ ROWS: tuple[Kind, ...] = (
         "copy: {attic}, taken back",
         "somebody wrote to what is hidden: find out who, then the same command copies anew",
     ),
+    Kind(
+        "backfill-blocked",
+        Exit.INCONCLUSIVE,
+        "{table} could not be filled for {waited_s} s: others hold locks in the way",
+        "where:  {where}\nserver: {detail}",
+        "end the long transactions that pg_stat_activity shows; what is filled stays; to go on: crossfade status",
+    ),
+    Kind(
+        "backfill-failed",
+        Exit.NOT_MET,
+        "{table} could not be filled: {detail}",
+        "where: {where}",
+        "a value in these rows does not fit the new shape; correct it or the change's expression, then once more",
+    ),
+    Kind(
+        "backfill-not-possible",
+        Exit.NOT_MET,
+        "{table} cannot be filled page by page: {reason}",
+        "",
+        "fill it by another way, or leave this table out of the change",
+    ),
+    Kind(
+        "backfill-unfinished",
+        Exit.NOT_MET,
+        "{table} gets unfilled rows again and again: {checks} checks each found some",
+        "",
+        "find writes that skip triggers: logical replication, session_replication_role, a disabled trigger",
+    ),
 )

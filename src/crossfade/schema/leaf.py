@@ -1,0 +1,190 @@
+"""One table that holds rows, the statements that fill it, and how far they came.
+
+Rule: a batch is one short transaction: the rows of some pages, then the fence, then the cursor behind them. The
+fence comes late because it keeps the lease from being renewed for as long as it holds.
+
+Invariant: what the cursor says is done was committed with it; a batch that is repeated changes nothing, because it
+takes only rows that are unfilled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+from crossfade.model.change import Backfill
+from crossfade.model.errors import fail
+from crossfade.model.ports import Clock
+from crossfade.schema.pages import Cursor
+from crossfade.schema.sql import query
+
+Connection = psycopg.Connection[Any]
+Fence = Callable[[Connection], None]
+STATEMENT_MAX_MS = 8000  # less than any session here waits for an answer
+CONFLICTS = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
+_GONE = ("08", "57P", "53300")  # SQLSTATE classes: connection lost, server stopping, no place left for a session
+
+
+class Rewritten(Exception):
+    """Others rewrote the table (VACUUM FULL, CLUSTER, TRUNCATE): page numbers mean other rows now."""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A table, partition or child: where its rows are. `alias` is what expressions may call it."""
+
+    oid: int
+    name: str  # quoted, with its schema
+    alias: str  # quoted
+    is_root: bool = True  # not a partition or child
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The file a table is in, and its pages."""
+
+    filenode: int
+    pages: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The row of crossfade.backfill."""
+
+    filenode: int
+    cursor: Cursor
+    filled: int
+    wal_bytes: int
+    busy_ms: int
+    done: bool
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one batch did."""
+
+    rows: int
+    took_ms: float
+    wal_bytes: int
+    hot: int
+
+
+def gone(exc: psycopg.Error) -> bool:
+    """Whether the server, or the way to it, is gone."""
+    return exc.sqlstate is None or exc.sqlstate.startswith(_GONE)
+
+
+def reason(exc: psycopg.Error) -> str:
+    """The server's first line. Its detail may quote a row, and stays out."""
+    lines = [line.strip() for line in str(exc.diag.message_primary or exc).splitlines() if line.strip()]
+    return lines[0] if lines else type(exc).__name__
+
+
+def leaves(connection: Connection, task: Backfill) -> list[Leaf]:
+    """The tables of a task. Raises `backfill-not-possible` for a foreign partition, or when there is no such table."""
+    found = connection.execute(query("leaves"), {"table": task.table}).fetchall()
+    foreign = [name for _, name, kind, *_ in found if kind != "r"]
+    if foreign:
+        raise fail("backfill-not-possible", table=task.table, reason=f"{foreign[0]} is not an ordinary table")
+    if not found and connection.execute("SELECT to_regclass(%s)", [task.table]).fetchone() == (None,):
+        raise fail("backfill-not-possible", table=task.table, reason="there is no such table")
+    return [Leaf(int(oid), name, alias, is_root) for oid, name, _, alias, is_root in found]
+
+
+def extent(connection: Connection, leaf: Leaf) -> Extent:
+    """How large the table is now."""
+    row = connection.execute(query("extent"), {"oid": leaf.oid}).fetchone()
+    if row is None or row[0] is None or row[1] is None:
+        raise fail("backfill-not-possible", table=leaf.name, reason="the table is gone")
+    return Extent(int(row[0]), int(row[1]))
+
+
+def pages_of(alias: str, first: int, end: int) -> str:
+    """The predicate for a range of pages. The server reads these pages only (TID range scan, PostgreSQL 14)."""
+    return f"{alias}.ctid >= '({first},0)'::tid AND {alias}.ctid < '({end},0)'::tid"
+
+
+def update_text(
+    task: Backfill, leaf: Leaf, pages: tuple[int, int], share: tuple[int, int] | None, pass_over: bool
+) -> str:
+    """The statement of a batch. With `pass_over` it leaves out rows that others have locked.
+
+    IS TRUE keeps the planner from an index on the predicate, which would read all unfilled rows for each batch.
+    """
+    where = f"{pages_of(leaf.alias, *pages)} AND ({task.unfilled}) IS TRUE"
+    if share is not None:
+        where += f" AND ({leaf.alias}.ctid::text::point)[1]::integer % {share[0]} = {share[1]}"
+    if pass_over:
+        chosen = f"SELECT {leaf.alias}.ctid FROM ONLY {leaf.name} AS {leaf.alias} WHERE {where}"  # noqa: S608 - quoted, planned
+        chosen += " FOR NO KEY UPDATE SKIP LOCKED"
+        where = f"{leaf.alias}.ctid = ANY (ARRAY({chosen})) AND ({task.unfilled}) IS TRUE"
+    assigned = ", ".join(f"{column} = ({expression})" for column, expression in task.assignments)
+    return f"UPDATE ONLY {leaf.name} AS {leaf.alias} SET {assigned} WHERE {where}"  # noqa: S608 - quoted, planned
+
+
+class Ledger:
+    """The progress of one leaf in crossfade.backfill, and its batches."""
+
+    def __init__(self, service: str, change: str, task: Backfill, leaf: Leaf, fence: Fence) -> None:
+        self._task, self._leaf, self._fence = task, leaf, fence
+        key = task.key if leaf.is_root else f"{task.key} {leaf.name}"
+        self._key = {"service": service, "change": change, "task": key}
+
+    def read(self, connection: Connection) -> Progress | None:
+        """How far it is; None: not begun."""
+        row = connection.execute(query("progress"), self._key).fetchone()
+        if row is None:
+            return None
+        filenode, pages, next_page, turn, filled, wal_bytes, busy_ms, done = row
+        return Progress(filenode, Cursor(pages, next_page, turn), filled, wal_bytes, busy_ms, done)
+
+    def put(self, connection: Connection, filenode: int, cursor: Cursor) -> None:
+        """Begin, or begin anew, at a cursor."""
+        values = {**self._key, "filenode": filenode, "pages": cursor.pages}
+        with connection.transaction():
+            self._fence(connection)
+            connection.execute(query("put_progress"), {**values, "next_page": cursor.next_page, "pass": cursor.turn})
+
+    def done(self, connection: Connection) -> None:
+        """Say that every row is filled."""
+        with connection.transaction():
+            self._fence(connection)
+            connection.execute(query("fill_done"), self._key)
+
+    def batch(
+        self,
+        connection: Connection,
+        clock: Clock,
+        cursor: Cursor,
+        end: int,
+        passes: int,
+        limits_ms: tuple[int, int],
+        pass_over: bool = False,
+    ) -> Batch:
+        """Fill the pages from the cursor to `end` and move the cursor behind them; `limits_ms`: lock, statement.
+
+        Raises Rewritten, and psycopg's errors; then nothing was done.
+        """
+        pages = (cursor.next_page, end)
+        text = update_text(self._task, self._leaf, pages, cursor.share(passes), pass_over)
+        lock_ms, statement_ms = limits_ms
+        with connection.transaction():
+            limits = {"lock_timeout": f"{lock_ms}ms", "statement_timeout": f"{statement_ms}ms", "oid": self._leaf.oid}
+            begun = connection.execute(query("batch_begin"), limits).fetchone()
+            assert begun is not None
+            began_s = clock.monotonic_s()
+            rows = connection.execute(text.encode()).rowcount
+            took_ms = (clock.monotonic_s() - began_s) * 1000
+            self._fence(connection)
+            after = cursor.after(end, passes, rows)
+            values = {**self._key, "oid": self._leaf.oid, "rows": rows, "took_ms": round(took_ms)}
+            values |= {"log_began": begun[0], "hot_began": begun[1]}
+            values |= {"next_page": after.next_page, "pass": after.turn}
+            counted = connection.execute(query("batch_progress"), values).fetchone()
+            if counted is None:
+                raise Rewritten
+        return Batch(rows, took_ms, int(counted[0]), int(counted[1]))

@@ -1,0 +1,81 @@
+"""What a fill has done: counted, told to a person while it runs, and measured for the journal at its end.
+
+Rule: rates are of this run, pauses included, because that is what the time left is made of. What is written to the
+log is the whole server's while a batch ran: what others wrote in that time is in it. Everything here is pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crossfade.schema.pages import Cursor
+
+
+@dataclass
+class Tally:
+    """Counts of one run. `before` is what earlier runs had filled."""
+
+    began_s: float
+    before: int = 0
+    rows: int = 0
+    hot: int = 0
+    wal_bytes: int = 0
+    busy_ms: float = 0.0
+    batches: int = 0
+    passed_over: int = 0  # batches that left out rows others had locked
+    checks: int = 0
+    pages: int = 0
+    _done_first: float | None = None
+    _sweep_began_s: float | None = None
+
+    def batch(self, rows: int, took_ms: float, wal_bytes: int, hot: int) -> None:
+        """Count a batch."""
+        self.rows += rows
+        self.hot += hot
+        self.wal_bytes += wal_bytes
+        self.busy_ms += took_ms
+        self.batches += 1
+
+    def new_sweep(self) -> None:
+        """Begin another table or a check: the time left is reckoned anew."""
+        self._done_first, self._sweep_began_s = None, None
+
+    def line(self, table: str, cursor: Cursor, passes: int, now_s: float) -> str:
+        """One line for a person: how far, how fast, what it costs, how long still."""
+        done = cursor.done_pages(passes)
+        if self._done_first is None or self._sweep_began_s is None:
+            self._done_first, self._sweep_began_s = done, now_s
+        doing = "checks" if cursor.checking else "fills"
+        parts = [f"{doing} {table}: {int(done)} of {cursor.pages} pages"]
+        if not cursor.checking:
+            parts.append(f"{self.rows / max(0.001, now_s - self.began_s):.0f} rows/s")
+            if self.rows:
+                parts.append(f"{self.wal_bytes / self.rows:.0f} bytes of WAL a row")
+        if done > self._done_first:
+            left_s = (cursor.pages - done) * (now_s - self._sweep_began_s) / (done - self._done_first)
+            parts.append(f"{in_words(left_s)} left")
+        return ", ".join(parts)
+
+    def measured(self, now_s: float, rested_s: float) -> dict[str, object]:
+        """For the journal."""
+        took_s = now_s - self.began_s
+        return {
+            "rows": self.before + self.rows,
+            "rows_this_run": self.rows,
+            "pages": self.pages,
+            "took_s": round(took_s, 3),
+            "rested_s": round(rested_s, 3),
+            "rows_per_s": round(self.rows / took_s) if took_s > 0 else 0,
+            "wal_bytes_per_row": round(self.wal_bytes / self.rows) if self.rows else 0,
+            "hot_ratio": round(self.hot / self.rows, 3) if self.rows else 0.0,
+            "batches": self.batches,
+            "batches_passed_over_locks": self.passed_over,
+            "checks": self.checks,
+        }
+
+
+def in_words(seconds: float) -> str:
+    """A duration as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -28,7 +28,9 @@ from crossfade.cli.doctor_probes import (
     probe_secrets,
     probe_state_dir,
 )
+from crossfade.cli.doctor_rights import probe_rights
 from crossfade.model.errors import CrossfadeError, Exit, fail
+from crossfade.walk.clock import SystemClock
 
 _MARKS = {State.WELL: "ok ", State.BAD: "BAD", State.UNKNOWN: "?  "}
 
@@ -43,6 +45,7 @@ def diagnose(loaded: Loaded, environ: Mapping[str, str]) -> list[Finding]:
         *probe_directories(config, home),
         *probe_secrets(config, environ),
         *probe_database(config, environ),
+        *probe_rights(config, environ, SystemClock()),
         *probe_front(config, (home / config.service.state_dir / "proxy").exists()),
         *probe_state_dir(config, home),
         *probe_files(),
@@ -72,7 +75,7 @@ def verdict_on(findings: Sequence[Finding]) -> CrossfadeError | None:
 def command(own: Path | None, output: str) -> None:
     """Look whether everything is there that a release on this machine needs.
 
-    Proxy, programs, versions, secrets, database, port, state directory. Changes nothing.
+    Proxy, programs, versions, secrets, database, roles and their rights, port, state directory. Changes nothing.
     """
     findings = diagnose(load_config(given_config(own), Path.cwd()), os.environ)
     wrong = verdict_on(findings)

@@ -128,7 +128,7 @@ def references_of(config: Config) -> list[tuple[str, str]]:
     """Every reference to a secret in the file, with its key."""
     listed: list[tuple[str, str]] = []
     for name, database in config.databases.items():
-        for key in ("app_url", "admin_url", "app_password", "admin_password"):
+        for key in ("app_url", "admin_url", "app_password", "admin_password", "pooler_url"):
             listed.append((f"database.{name}.{key}", getattr(database, key)))
     for process in config.processes.values():
         listed += [(f"process.{process.name}.env.{key}", text) for key, text in process.env.items()]

@@ -86,11 +86,12 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
 
 
 class Sessions:
-    """Opens sessions to one database."""
+    """Opens sessions to one database, or to a pooler's `console`, which takes no options and knows no parameters."""
 
-    def __init__(self, admin_url: str, clock: Clock) -> None:
+    def __init__(self, admin_url: str, clock: Clock, *, console: bool = False) -> None:
         self._admin_url = admin_url
         self._clock = clock
+        self._console = console
 
     @contextmanager
     def open(self, doing: str, *, outlives: bool = False) -> Iterator[Session]:
@@ -146,6 +147,7 @@ class Sessions:
         given = _parse(self._admin_url)
         if given is None:
             raise psycopg.OperationalError("admin_url is not a PostgreSQL address")
+        options = f"{given.get('options') or ''} {_OPTIONS} {_OUTLIVES if outlives else _BOUNDED}".strip()
         session = Session.connect(
             self._admin_url,
             autocommit=True,
@@ -154,7 +156,7 @@ class Sessions:
             tcp_user_timeout=int(ANSWER_S * 1000),
             keepalives_idle=int(ANSWER_S),
             application_name=APPLICATION_NAME,
-            options=f"{given.get('options') or ''} {_OPTIONS} {_OUTLIVES if outlives else _BOUNDED}".strip(),
+            options=None if self._console else options,
         )
         session.clock = self._clock
         return session

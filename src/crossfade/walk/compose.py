@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -42,14 +42,14 @@ from crossfade.walk.smoke import SmokeRequest, smoke
 LEASE_TTL_S = 6.0
 
 
-def admin_url(database: Database) -> str:
+def admin_url(database: Database, environ: Mapping[str, str] = os.environ) -> str:
     """The admin's URL with its password, for the driver only; never logged."""
-    url = resolve(database.admin_url)
+    url = resolve(database.admin_url, environ)
     if not database.admin_password:
         return url
     parts = urlsplit(url)
     user, _, host = parts.netloc.rpartition("@")
-    secret = quote(resolve(database.admin_password), safe="")
+    secret = quote(resolve(database.admin_password, environ), safe="")
     return urlunsplit(parts._replace(netloc=f"{user}:{secret}@{host}"))
 
 

@@ -254,7 +254,7 @@ def test_doctor_says_what_is_wrong_and_what_to_do(folder: Path, monkeypatch: pyt
     refused = error(run(doctor.command))
     assert refused.exit is Exit.UNREACHABLE
     assert refused.render() == (
-        "error[environment-not-ready]: 4 of 8 things that a release needs are not as they must be\n"
+        "error[environment-not-ready]: 4 of 9 things that a release needs are not as they must be\n"
         f"  version v1: {folder}/v1 is not a directory; mend versions.directories.v1\n"
         "  database.main.app_url: env:CF_TEST_APP_URL: the environment variable CF_TEST_APP_URL is not set where"
         " crossfade runs; export CF_TEST_APP_URL=...\n"

@@ -32,8 +32,8 @@ _USEFUL: tuple[tuple[str, str, str, LiteralString], ...] = (
     (
         "see what sessions do",
         "read_all_stats",
-        "state, times, snapshots and queries of other roles' sessions are hidden, and how far standbys are behind:"
-        " nobody is waited for, a blocker is named without its query, the census tells who is there but not since when",
+        "what other roles' sessions do and since when is hidden, and how far standbys are behind: a backfill rests for"
+        " no standby, blockers are named without query and age, the census tells who is there and not what they do",
         "GRANT pg_monitor TO {role}",
     ),
     (
@@ -161,11 +161,11 @@ def _in_schemas(connection: Connection, role: str, rows: Sequence[Any]) -> list[
 
 
 def _hidden_rows(connection: Connection, role: str, rows: Sequence[Any]) -> list[AdminRight]:
-    """Row-level security that binds even the owner (FORCE): a backfill would pass over rows, and so would its proof."""
+    """Row-level security that binds even the owner (FORCE): nothing can be filled or compared."""
     names = [row[0] for row in rows if row[8]]
     if not names:
         return [AdminRight("see every row", True, True)]
-    lost = f"row-level security hides rows of {_some(names)}: a backfill would pass over them, and the comparison too"
+    lost = f"row-level security hides rows of {_some(names)}: neither a backfill nor a comparison can be done"
     return [AdminRight("see every row", False, True, lost, _text(connection, "ALTER ROLE {role} BYPASSRLS", role=role))]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,12 +18,13 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from crossfade.embedded.postgres import Cluster, find_postgres
-from crossfade.model.errors import CrossfadeError
+from crossfade.embedded.postgres import Cluster
+
+sys.path.insert(0, str(Path(__file__).parent))
+from pgbouncer import PgBouncer
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs/how-to/prepare-the-database.md"
-MAJORS = (15, 18)
 ROLES = ("shop_admin", "shop_left", "shop_right")
 
 
@@ -38,37 +39,6 @@ class RealClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def installed(major: int) -> bool:
-    """Whether this machine has that PostgreSQL."""
-    try:
-        find_postgres(None, major)
-    except CrossfadeError:
-        return False
-    return True
-
-
-@contextmanager
-def running_cluster(major: int) -> Iterator[Cluster]:
-    """A cluster of that version, gone afterwards."""
-    base = Path(tempfile.mkdtemp(prefix="crossfade-team-"))
-    base.chmod(0o711)
-    cluster = Cluster(base / "cluster", free_port(), find_postgres(None, major))
-    try:
-        cluster.create({"fsync": "off", "max_connections": "40"}, lambda: secrets.token_hex(8))
-        cluster.start(RealClock())
-        yield cluster
-    finally:
-        if cluster.data.exists():
-            cluster.stop()
-        shutil.rmtree(base, ignore_errors=True)
 
 
 def page_sql() -> list[str]:
@@ -98,6 +68,16 @@ class Team:
 
     def admin(self) -> psycopg.Connection[Any]:
         return psycopg.connect(self.url("shop_admin"), autocommit=True)
+
+    @contextmanager
+    def pooler(self, **given: Any) -> Iterator[PgBouncer]:
+        """PgBouncer before it, for the roles of the slots."""
+        directory = Path(tempfile.mkdtemp(prefix="crossfade-pgbouncer-"))
+        directory.chmod(0o711)
+        lanes = {role: self.passwords[role] for role in ("shop_left", "shop_right")}
+        with PgBouncer(directory, self.cluster.port, lanes, **given) as made:
+            yield made
+        shutil.rmtree(directory)
 
 
 @contextmanager

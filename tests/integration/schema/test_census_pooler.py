@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,16 +17,8 @@ from crossfade.model.errors import CrossfadeError, Exit
 from crossfade.schema.census import Census, LaneName, left_over
 
 sys.path.insert(0, str(Path(__file__).parent))
-from pgbouncer import PgBouncer, needs_pgbouncer
-from team import MAJORS, RealClock, Team, free_port, installed, running_cluster, team_of
-
-
-@pytest.fixture(scope="module", params=MAJORS)
-def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    if not installed(request.param):
-        pytest.skip(f"PostgreSQL {request.param} is not installed")
-    with running_cluster(request.param) as made:
-        yield made
+from pgbouncer import PgBouncer, free_port, needs_pgbouncer
+from team import RealClock, Team, team_of
 
 
 @pytest.fixture(params=[False, True], ids=["ordinary", "pg_monitor"])
@@ -38,10 +29,7 @@ def team(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Team]:
 
 @pytest.fixture
 def pooler(team: Team) -> Iterator[PgBouncer]:
-    directory = Path(tempfile.mkdtemp(prefix="crossfade-pgbouncer-"))
-    directory.chmod(0o711)
-    lanes = {role: team.passwords[role] for role in ("shop_left", "shop_right")}
-    with PgBouncer(directory, team.cluster.port, lanes, databases={"front": "dbname=shop"}) as made:
+    with team.pooler(databases={"front": "dbname=shop"}) as made:
         yield made
 
 

@@ -13,6 +13,19 @@ JOIN pg_class AS root ON root.oid = to_regclass(%(table)s)
 WHERE c.relkind <> 'p'
 ORDER BY 2
 
+-- row_search_path --
+-- Where a session of this role looks for names by default: triggers of the user's own may count on it.
+SELECT coalesce((
+    SELECT substr(setting, length('search_path=') + 1)
+    FROM pg_db_role_setting AS s
+    JOIN pg_roles AS r ON r.rolname = current_user
+    JOIN pg_database AS d ON d.datname = current_database()
+    CROSS JOIN unnest(s.setconfig) AS setting
+    WHERE s.setrole IN (0, r.oid) AND s.setdatabase IN (0, d.oid) AND setting LIKE 'search\_path=%%'
+    ORDER BY s.setrole <> 0 AND s.setdatabase <> 0 DESC, s.setrole <> 0 DESC
+    LIMIT 1
+), '"$user", public')
+
 -- extent --
 -- Which file the table is in, and how many pages it has.
 SELECT pg_relation_filenode(%(oid)s::oid)::bigint,
@@ -38,7 +51,8 @@ SELECT pg_current_wal_insert_lsn()::text, pg_stat_get_xact_tuples_hot_updated(%(
        set_config('synchronous_commit', 'off', true),
        set_config('lock_timeout', %(lock_timeout)s, true),
        set_config('statement_timeout', %(statement_timeout)s, true),
-       set_config('row_security', 'off', true)
+       set_config('row_security', 'off', true),
+       set_config('search_path', %(search_path)s, true)
 
 -- batch_progress --
 -- No row: others rewrote the table, or the row is gone. The batch has locked the table, so its file is the one
@@ -107,4 +121,4 @@ ORDER BY k.place
 -- slice_limits --
 -- For one slice of a comparison. row_security off: a policy that would hide rows is an error instead.
 SELECT set_config('lock_timeout', %(lock_timeout)s, true), set_config('statement_timeout', %(statement_timeout)s, true),
-       set_config('row_security', 'off', true)
+       set_config('row_security', 'off', true), set_config('search_path', %(search_path)s, true)

@@ -25,6 +25,7 @@ from crossfade.schema.leaf import (
     leaves,
     pages_of,
     reason,
+    row_search_path,
 )
 from crossfade.schema.pages import Pace
 from crossfade.schema.sql import query
@@ -56,12 +57,14 @@ class Comparing:
     def __init__(self, clock: Clock, settings: Callable[[], Staging], change: str, task: Backfill) -> None:
         self._clock, self._settings, self._change, self._task = clock, settings, change, task
         self._told_s = float("-inf")
+        self._search_path = ""
         self.where = "before the first page"
         self.database = "of database.admin_url"
 
     def run(self, connection: Connection, go_on: GoOn, say: Say) -> Comparison:
         """Compare the table, or its partitions one by one."""
         self.database = f"{connection.info.dbname} at {connection.info.host}:{connection.info.port}"
+        self._search_path = row_search_path(connection)
         rows, differing, examples = 0, 0, list[str]()
         for leaf in leaves(connection, self._task):
             key = _key(connection, leaf)
@@ -89,6 +92,7 @@ class Comparing:
             end = min(pages, first + pace.pages)
             self.where = f"pages {first} to {end - 1} of {leaf.name}"
             limits = {"lock_timeout": f"{settings.lock_timeout_ms}ms", "statement_timeout": f"{pace.limit_ms}ms"}
+            limits["search_path"] = self._search_path
             differing = f"array_agg({key}) FILTER (WHERE ({self._task.differs}) IS TRUE)"
             table = f"ONLY {leaf.name} AS {leaf.alias} WHERE {pages_of(leaf.alias, first, end)}"
             text = f"SELECT count(*), {differing} FROM {table}"  # noqa: S608 - quoted, planned

@@ -95,6 +95,13 @@ def leaves(connection: Connection, task: Backfill) -> list[Leaf]:
     return [Leaf(int(oid), name, alias, is_root) for oid, name, _, alias, is_root in found]
 
 
+def row_search_path(connection: Connection) -> str:
+    """What user triggers and functions find when they look for a name, as in a session of this role."""
+    row = connection.execute(query("row_search_path")).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
 def extent(connection: Connection, leaf: Leaf) -> Extent:
     """How large the table is now."""
     row = connection.execute(query("extent"), {"oid": leaf.oid}).fetchone()
@@ -134,6 +141,8 @@ class Ledger:
         key = task.key if leaf.is_root else f"{task.key} {leaf.name}"
         self._key = {"service": service, "change": change, "task": key}
 
+        self._search_path: str | None = None
+
     def read(self, connection: Connection) -> Progress | None:
         """How far it is; None: not begun."""
         row = connection.execute(query("progress"), self._key).fetchone()
@@ -172,8 +181,15 @@ class Ledger:
         pages = (cursor.next_page, end)
         text = update_text(self._task, self._leaf, pages, cursor.share(passes), pass_over)
         lock_ms, statement_ms = limits_ms
+        if self._search_path is None:
+            self._search_path = row_search_path(connection)
         with connection.transaction():
-            limits = {"lock_timeout": f"{lock_ms}ms", "statement_timeout": f"{statement_ms}ms", "oid": self._leaf.oid}
+            limits = {
+                "lock_timeout": f"{lock_ms}ms",
+                "statement_timeout": f"{statement_ms}ms",
+                "search_path": self._search_path,
+                "oid": self._leaf.oid,
+            }
             begun = connection.execute(query("batch_begin"), limits).fetchone()
             assert begun is not None
             began_s = clock.monotonic_s()

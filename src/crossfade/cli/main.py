@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from crossfade.cli import asking, check, controller, doctor, init, plan, ready, release, status
+from crossfade.cli import asking, check, controller, doctor, drill, init, plan, ready, release, status
 from crossfade.model.errors import EXIT_MEANINGS, CrossfadeError, Exit, fail
 
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {int(code):>3}  {says}" for code, says in EXIT_MEANINGS.items())
@@ -47,6 +47,7 @@ for command in (
     asking.rollback,
     asking.abandon,
     ready.command,
+    drill.command,
     doctor.command,
     controller.command,
 ):

@@ -8,6 +8,7 @@ from datetime import date
 
 import click
 
+from crossfade.backup.proof import newest_restore_proof
 from crossfade.cli.site import open_site, open_spool, output_option, print_json
 from crossfade.evidence.readiness import Line, Measured, Standing, report
 from crossfade.host.files import read_json
@@ -26,6 +27,7 @@ def measured(site: Site, spool: Spool) -> Measured:
     proofs = sorted((site.state_dir / "proofs").glob("ready-check-*.json"), key=lambda f: f.stat().st_mtime)
     proof = read_json(proofs[-1]) if proofs else None
     back = _newest(spool.rows(), "decided_to_old_only_ms")
+    restored = newest_restore_proof(site.state_dir)
     walked = None
     if back is not None:
         walked = f"release {back.release} went back on {back.at:%Y-%m-%d %H:%M} UTC"
@@ -35,6 +37,8 @@ def measured(site: Site, spool: Spool) -> Measured:
         fader_ms=int(str(back.data["decided_to_old_only_ms"])) if back else None,
         has_fuse=site.config.traffic.driver == "haproxy",
         way_back_walked=walked,
+        restore_proof_age_days=None if restored is None else (site.clock.now() - restored.at).total_seconds() / 86400,
+        restore_verdict="" if restored is None else str(restored.verdict),
     )
 
 

@@ -35,6 +35,7 @@ class Measured:
     fader_ms: int | None = None
     last_smoke: str | None = None
     restore_proof_age_days: float | None = None
+    restore_verdict: str = ""  # what the newest restore proof says: restored, failed, could not verify
     has_fuse: bool = True
     way_back_walked: str | None = None  # the last release that went back, and how long it took
 
@@ -141,6 +142,12 @@ def _restore(config: Config, measured: Measured) -> Line:
     age = measured.restore_proof_age_days
     if age is None:
         said = f"{wanted}; no restore is on record. A release of code destroys nothing and does not need one"
-        return Line(9, question, Standing.UNKNOWN, said)
+        return Line(9, question, Standing.UNKNOWN, said, "crossfade drill")
+    if measured.restore_verdict not in ("", "restored"):
+        standing = Standing.REFUSED if measured.restore_verdict == "failed" else Standing.UNKNOWN
+        said = f"the newest restore, {age:.1f} days ago: {measured.restore_verdict}; {wanted}"
+        return Line(9, question, standing, said, "crossfade drill")
     standing = Standing.PROVEN if age <= config.requirement.restore_proof_max_age_days else Standing.REFUSED
-    return Line(9, question, standing, f"{age:.1f} days ago; {wanted}")
+    return Line(
+        9, question, standing, f"{age:.1f} days ago; {wanted}", "" if standing is Standing.PROVEN else "crossfade drill"
+    )

@@ -10,26 +10,17 @@ The answer is kept by what it depends on (version digest, command, check, depend
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from urllib.parse import urlsplit, urlunsplit
 
 from crossfade.host.files import read_json, write_json
-from crossfade.host.ports import free_port
 from crossfade.model.errors import fail
-from crossfade.model.ports import Address, LaneSpec, ProcessSpec
+from crossfade.model.ports import Address, LaneSpec
 from crossfade.model.requirement import Dependency
-from crossfade.runtime.secrets import resolve
-from crossfade.runtime.templates import expand
 from crossfade.walk.health import ask
 from crossfade.walk.relay import Relay
+from crossfade.walk.scratch_instance import digest_of, environment, scratch_instance, web_process
 from crossfade.walk.site import Site
 
 RED_WITHIN_S = 10.0
@@ -44,15 +35,13 @@ class ReadyCheck:
     def __init__(self, site: Site, lane: LaneSpec) -> None:
         self._site, self._lane = site, lane
         self._web = site.config.processes_of("web")[0]
-        self._process = next(p for p in lane.processes if p.takes_port)
+        self._process = web_process(lane)
         self._dependencies = [d for d in site.config.dependencies if d.critical]
 
     @property
     def key(self) -> str:
         """What the answer depends on."""
-        spec = [self._lane.digest, asdict(self._process), self._web.ready]
-        spec += [asdict(d) for d in self._dependencies]
-        return hashlib.sha256(json.dumps(spec, sort_keys=True, default=str).encode()).hexdigest()[:24]
+        return digest_of(self._lane.digest, self._process, self._web.ready, *self._dependencies)
 
     def prove(self) -> str:
         """Prove it, or read the proof. Raises `ready-check-blind`, `ready-check-red`."""
@@ -71,7 +60,7 @@ class ReadyCheck:
         return said
 
     def _try(self) -> None:
-        env = {name: resolve(value) for name, value in self._process.env.items()}
+        env = environment(self._process)
         relays: dict[str, Relay] = {}
         for dependency in self._dependencies:
             text = env.get(dependency.env, "")
@@ -84,46 +73,15 @@ class ReadyCheck:
             user, at, _ = url.netloc.rpartition("@")
             cut = urlunsplit(url._replace(netloc=f"{user}{at}127.0.0.1:{relay.port}"))
             env[dependency.env] = cut if "//" in text else cut.removeprefix("//")
-        with _all(list(relays.values())), self._scratch(env) as address:
+        log = self._site.state_dir / "logs" / "scratch.log"
+        with _all(list(relays.values())), scratch_instance(self._lane, env, log) as instance:
+            address = instance.address
             self._wait(address, ok=True, within_s=self._web.start_timeout_s, dependency=None)
             for dependency in self._dependencies:
                 relays[dependency.name].cut()
                 self._wait(address, ok=False, within_s=RED_WITHIN_S, dependency=dependency)
                 relays[dependency.name].mend()
                 self._wait(address, ok=True, within_s=GREEN_AGAIN_WITHIN_S, dependency=dependency)
-
-    @contextmanager
-    def _scratch(self, env: dict[str, str]) -> Iterator[Address]:
-        """One instance that no proxy knows, ended with this block and with this process."""
-        port = free_port()
-        facts = {
-            "port": str(port),
-            "slot": "scratch",
-            "role": self._process.role,
-            "index": "0",
-            "version": self._lane.version,
-            "digest": self._lane.digest,
-            "directory": self._process.directory,
-        }
-        spec: ProcessSpec = self._process
-        command = [expand(part, facts, "command") for part in spec.command]
-        filled = {name: expand(value, facts, f"env.{name}") for name, value in env.items()}
-        log = self._site.state_dir / "logs" / "scratch.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-E", "-m", "crossfade.walk.scratch", str(os.getpid()), *command],
-                cwd=spec.directory,
-                env={**_plain_environment(), **filled},
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        try:
-            yield Address("127.0.0.1", port)
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(timeout=10)
 
     def _wait(self, address: Address, *, ok: bool, within_s: float, dependency: Dependency | None) -> None:
         """Wait until the check is green (or red). Raises what it means when it does not come."""
@@ -142,10 +100,6 @@ class ReadyCheck:
             raise fail("ready-check-blind", dependency=name, **facts)
         when = f"after {name} was cut and mended" if name else "with every dependency reachable"
         raise fail("ready-check-red", when=when, answer=last, log="logs/scratch.log", **facts)
-
-
-def _plain_environment() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "USER", "TMPDIR", "TZ")}
 
 
 @contextmanager

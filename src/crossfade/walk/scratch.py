@@ -1,8 +1,9 @@
-"""`python -m crossfade.walk.scratch PARENT COMMAND...`: run the command, and end all of it with its parent.
+"""`python -m crossfade.walk.scratch PARENT FD COMMAND...`: run the command, and end all of it with its parent.
 
 Rule: a scratch instance never outlives its proof, also when the prover is killed. The kernel's death signal
 reaches one process only and a server may have workers, so this process stays as their guard: it leads their
-process group, and when PARENT dies or the command ends, it ends the group, itself included.
+process group, and when PARENT dies or the command ends, it ends the group, itself included. So its own exit
+code says nothing; the command's is written to the file descriptor FD, as text.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def main(argv: list[str]) -> None:
-    """Ask the kernel to be told of PARENT's death, run the command, end the group."""
-    parent, *command = argv
+    """Ask the kernel to be told of PARENT's death, run the command, tell its exit code, end the group."""
+    parent, code_to, *command = argv
     if os.getpgrp() != os.getpid():
         os.setpgrp()  # never end the group of whoever started this by hand
     signal.signal(signal.SIGTERM, _end_group)
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() == int(parent):  # else it died before the kernel was asked
         try:
-            subprocess.run(command, check=False)
+            code = subprocess.run(command, check=False).returncode
+            os.write(int(code_to), f"{code}\n".encode())
         except OSError as exc:
             sys.stderr.write(f"{command[0]} could not be started: {exc.strerror}\n")
             sys.stderr.flush()

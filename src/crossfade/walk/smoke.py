@@ -32,7 +32,18 @@ class SmokeRequest:
 
 
 def smoke(front: Address, slot: Slot, pin: str, requests: Sequence[SmokeRequest], timeout_s: float) -> Sequence[str]:
-    """Send every request; return what was wrong, one sentence a problem, empty where all is well."""
+    """Send every request through the proxy; what was wrong, one sentence a problem, empty where all is well."""
+    return _all(front, slot, pin, requests, timeout_s)
+
+
+def smoke_directly(instance: Address, requests: Sequence[SmokeRequest], timeout_s: float) -> Sequence[str]:
+    """Send every request to one instance that no proxy knows."""
+    return _all(instance, None, "", requests, timeout_s)
+
+
+def _all(
+    front: Address, slot: Slot | None, pin: str, requests: Sequence[SmokeRequest], timeout_s: float
+) -> Sequence[str]:
     problems = []
     with urllib3.PoolManager(retries=False, timeout=timeout_s) as pool:
         for request in requests:
@@ -42,8 +53,8 @@ def smoke(front: Address, slot: Slot, pin: str, requests: Sequence[SmokeRequest]
     return problems
 
 
-def _one(pool: urllib3.PoolManager, front: Address, slot: Slot, pin: str, request: SmokeRequest) -> str:
-    headers = {**request.headers, PIN_HEADER: f"{pin}:{slot}"}
+def _one(pool: urllib3.PoolManager, front: Address, slot: Slot | None, pin: str, request: SmokeRequest) -> str:
+    headers = {**request.headers, PIN_HEADER: f"{pin}:{slot}"} if slot is not None else dict(request.headers)
     url = f"http://{front.host}:{front.port}"
     try:
         answer = pool.request(
@@ -59,7 +70,7 @@ def _one(pool: urllib3.PoolManager, front: Address, slot: Slot, pin: str, reques
             except urllib3.exceptions.HTTPError:
                 pass  # the undo is checked by its owner's own data; a failed smoke says so already
     served = answer.headers.get(SLOT_HEADER)
-    if served != str(slot):
+    if slot is not None and served != str(slot):
         return f"was answered by the {served or 'unknown'} slot instead of {slot}"
     if answer.status not in request.expect_status:
         text = answer.data[:120].decode(errors="replace").strip()

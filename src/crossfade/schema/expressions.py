@@ -1,0 +1,187 @@
+"""Expressions over one table's columns, checked once and rewritten as trees.
+
+Rule: an expression of a mapping gives the same value wherever it is evaluated: in a trigger, in a backfill, in a
+comparison. So it reads columns of its own row only, and names outside pg_catalog have their schema. Column references
+are replaced in the tree; a name inside another name, in a text, or in quotes is never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from crossfade.model.errors import CrossfadeError, fail
+from crossfade.schema.catalog import Catalog
+from crossfade.schema.parser import (
+    Node,
+    column_ref,
+    copied,
+    enum_name,
+    every,
+    kind_of,
+    parse_expression,
+    print_expression,
+    unwrap,
+    words,
+)
+
+_CLOCKS = ("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp", "timeofday")
+_NOT_A_ROWS = {
+    "SubLink": "it has a subquery, so it depends on other rows",
+    "WindowFunc": "it has a window function, so it depends on other rows",
+    "ParamRef": "it has a parameter",
+    "SetToDefault": "DEFAULT is no value here",
+    "CurrentOfExpr": "it depends on a cursor",
+    "GroupingFunc": "it has an aggregate, so it depends on other rows",
+}
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A checked expression. `volatility` is the worst of its functions; `clock`: it depends on the time of day."""
+
+    node: Node
+    columns: frozenset[str]
+    volatility: str = "i"
+    clock: bool = False
+    nulls_pass: bool = False  # NULL in all its columns makes it NULL
+
+    def render(self, row: str = "", names: Mapping[str, str] | None = None) -> str:
+        """Print it over the columns of `row` (`new`, `old`; empty: the table's own), each called as `names` says."""
+        called = names or {}
+        fresh = copied(self.node)
+        for message in every(fresh):
+            for field, value in _children(message):
+                if value.WhichOneof("node") == "column_ref":
+                    column = words(value.column_ref.fields)[-1]
+                    parts = [row] if row else []
+                    value.CopyFrom(column_ref(*parts, called.get(column, column)))
+                    del field
+        if fresh.WhichOneof("node") == "column_ref":
+            column = words(fresh.column_ref.fields)[-1]
+            fresh = column_ref(*([row] if row else []), called.get(column, column))
+        return print_expression(fresh)
+
+    @property
+    def bare(self) -> str:
+        """The column, where it is nothing but one; else empty."""
+        kind, inner = unwrap(self.node)
+        return words(inner.fields)[-1] if kind == "column_ref" else ""
+
+
+def own_column(name: str) -> Expression:
+    """The expression that is one column."""
+    return Expression(column_ref(name), frozenset({name}), nulls_pass=True)
+
+
+def read_text(text: str, reader: Reader, where: str, **allow: bool) -> Expression:
+    """Parse and check a text; raises `schema-expression`."""
+    try:
+        node = parse_expression(text)
+    except ValueError as exc:
+        raise _refused(where, text, str(exc), "write one SQL expression") from exc
+    return reader.read(node, where, **allow)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Checks expressions over one table: `schema.table` with the columns that may be named."""
+
+    catalog: Catalog
+    schema: str
+    table: str
+    columns: Collection[str]
+
+    def read(self, node: Node, where: str, volatile: bool = False) -> Expression:
+        """Check a tree and qualify its functions. Raises `schema-expression`."""
+        fresh = copied(node)
+        text = print_expression(node)
+        found: set[str] = set()
+        volatility, clock = "i", False
+        for message in every(fresh):
+            kind = kind_of(message)
+            if kind in _NOT_A_ROWS:
+                raise _refused(where, text, _NOT_A_ROWS[kind], "write it over the columns of the row alone")
+            if kind == "ColumnRef":
+                found.add(self._column(message, where, text))
+            elif kind == "FuncCall":
+                worse, timed = self._function(message, where, text)
+                volatility, clock = max(volatility, worse, key="isv".index), clock or timed
+            elif kind == "SQLValueFunction":
+                volatility, clock = max(volatility, "s", key="isv".index), True
+            elif kind == "TypeName":
+                self._type(message, where, text)
+        if volatility == "v" and not volatile:
+            way = "use functions that give the same value for the same arguments"
+            raise _refused(where, text, "it has a volatile function, which gives another value each time", way)
+        return Expression(fresh, frozenset(found), volatility, clock, self._nulls_pass(fresh))
+
+    def _column(self, ref: Node, where: str, text: str) -> str:
+        parts = words(ref.fields)
+        prefix, name = parts[:-1], parts[-1]
+        fits = prefix in ((), (self.table,), (self.schema, self.table))
+        if not fits or name not in self.columns:
+            known = ", ".join(sorted(self.columns)) or "none"
+            reason = f"{'.'.join(parts)} is no column it may read; it may read: {known}"
+            raise _refused(
+                where, text, reason, "name columns of the same table, as the version it reads for knows them"
+            )
+        return name
+
+    def _function(self, call: Node, where: str, text: str) -> tuple[str, bool]:
+        name = words(call.funcname)
+        if call.agg_star or call.agg_distinct or call.agg_order or call.agg_within_group or call.HasField("over"):
+            raise _refused(where, text, "it has an aggregate, so it depends on other rows", _ROW)
+        if len(name) == 1:
+            if f"pg_catalog.{name[0]}" not in self.catalog.functions:
+                reason = f"the function {name[0]} is none of PostgreSQL's own, and stands without its schema"
+                raise _refused(where, text, reason, "write the function with its schema")
+            name = ("pg_catalog", name[0])
+            call.funcname.insert(0, call.funcname[0])
+            call.funcname[0].string.sval = "pg_catalog"
+        facts = self.catalog.functions.get(".".join(name))
+        if facts is None:
+            raise _refused(where, text, f"there is no function {'.'.join(name)}", "name a function that exists")
+        if not facts.plain:
+            raise _refused(where, text, f"{name[-1]} gives no single value for one row", _ROW)
+        return facts.volatility, name[0] == "pg_catalog" and name[1] in _CLOCKS
+
+    def _type(self, type_name: Node, where: str, text: str) -> None:
+        name = words(type_name.names)
+        if len(name) == 1 and any(f"{space}.{name[0]}" in self.catalog.types for space in self.catalog.search_path):
+            reason = f"the type {name[0]} is none of PostgreSQL's own, and stands without its schema"
+            raise _refused(where, text, reason, "write the type with its schema")
+
+    def _nulls_pass(self, node: Node) -> bool:
+        """Whether NULL in all columns surely makes it NULL: through strict functions, operators, casts."""
+        kind, inner = unwrap(node)
+        if kind == "column_ref":
+            return True
+        if kind == "type_cast":
+            return self._nulls_pass(inner.arg)
+        if kind == "collate_clause":
+            return self._nulls_pass(inner.arg)
+        if kind == "a_expr" and enum_name(inner, "kind") == "AEXPR_OP":
+            return any(self._nulls_pass(side) for side in (inner.lexpr, inner.rexpr) if side.WhichOneof("node"))
+        if kind == "func_call":
+            facts = self.catalog.functions.get(".".join(words(inner.funcname)))
+            return bool(facts and facts.strict) and any(self._nulls_pass(one) for one in inner.args)
+        return False
+
+
+_ROW = "write it over the columns of the row alone"
+
+
+def _children(message: Node) -> list[tuple[str, Node]]:
+    """The wrapped nodes directly below a message."""
+    if kind_of(message) == "Node":
+        return []
+    found = []
+    for field, value in message.ListFields():
+        if field.message_type is not None and field.message_type.name == "Node":
+            found += [(field.name, one) for one in (value if field.is_repeated else [value])]
+    return found
+
+
+def _refused(where: str, text: str, reason: str, way: str) -> CrossfadeError:
+    return fail("schema-expression", where=where, text=text, reason=reason, way=way)

@@ -1,0 +1,61 @@
+"""Names that a change gives in the database, and the one place where names and texts are quoted.
+
+Rule: a name is made from the change's id, so that every process that plans the same change gives the same one. It
+has at most 63 bytes, which is where PostgreSQL cuts names off without an error (manual, section 4.1.1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+NAME_BYTES = 63
+
+
+def quote(name: str) -> str:
+    """Quote one identifier, always: a keyword or a capital letter is then no special case."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_table(schema: str, name: str) -> str:
+    """Quote a table with its schema."""
+    return f"{quote(schema)}.{quote(name)}"
+
+
+def literal(text: str) -> str:
+    """Quote a text, so that it is the same whatever `standard_conforming_strings` says."""
+    doubled = text.replace("'", "''")
+    return f"E'{doubled.replace(chr(92), chr(92) * 2)}'" if "\\" in text else f"'{doubled}'"
+
+
+def short(name: str) -> str:
+    """Cut a name to 63 bytes; one that was cut ends in a digest, so that two of them never meet."""
+    if len(name.encode()) <= NAME_BYTES:
+        return name
+    mark = "_" + hashlib.sha256(name.encode()).hexdigest()[:6]
+    return name.encode()[: NAME_BYTES - len(mark)].decode(errors="ignore") + mark
+
+
+def hidden(change: str, column: str) -> str:
+    """How a column is called while it is out of sight, between detach and purge."""
+    return short(f"cf_{change[1:7]}_{column}")
+
+
+def meanwhile(change: str, name: str) -> str:
+    """How an index or a constraint is called until the one it takes the place of is gone."""
+    return short(f"cf_{change[1:7]}_{name}")
+
+
+def sync_function(change: str, schema: str, table: str, event: str) -> str:
+    """The quoted name of a trigger's function: of the change, the table, and `insert` or `update`."""
+    return quote_table("crossfade_sync", short(f"{change}_{event}_{schema}_{table}"))
+
+
+def sync_trigger(change: str, event: str, others: tuple[str, ...]) -> str:
+    """The name of a trigger that runs after all `others`: BEFORE triggers run in the order of their names."""
+    tildes = max((len(name) - len(name.lstrip("~")) for name in others), default=0) + 1
+    return f"{'~' * tildes}crossfade_{change}_{event}"
+
+
+def attic(change: str, schema: str, table: str, what: str) -> str:
+    """The quoted name of the table that keeps what a step drops."""
+    return quote_table("crossfade_attic", short(f"{change}_{what}_{schema}_{table}"))

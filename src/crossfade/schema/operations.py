@@ -1,0 +1,167 @@
+"""The net change: what the statements of a script do together, table by table.
+
+Rule: statements are read in order, each against what the ones before it left, and only their sum is kept: ADD COLUMN,
+then UPDATE .. WHERE c IS NULL, then SET NOT NULL is one new column that is never empty. What has no place in the sum
+is refused here, with its reason, its line, and how a person would do it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from crossfade.model.errors import CrossfadeError, fail
+from crossfade.schema.catalog import Catalog, Column, Table
+from crossfade.schema.expressions import Expression, Reader
+from crossfade.schema.parser import Node, Statement
+
+
+@dataclass
+class AddedColumn:
+    """A column that is not there yet. `existing` is what rows from before get; `default` what later ones get."""
+
+    name: str
+    type: str
+    exact: bool
+    where: str
+    collation: str = ""
+    not_null: bool = False
+    default: Expression | None = None
+    existing: Expression | None = None
+    up: Expression | None = None
+    comments: list[str] = field(default_factory=list)  # COMMENT ON statements
+
+
+@dataclass
+class RenamedColumn:
+    """A column with a new name."""
+
+    column: Column
+    name: str
+    where: str
+
+
+@dataclass
+class DroppedColumn:
+    """A column that goes."""
+
+    column: Column
+    where: str
+    down: Expression | None = None
+    reads_null: bool = False
+
+
+@dataclass
+class TableDelta:
+    """What changes of one table that exists."""
+
+    table: Table
+    added: dict[str, AddedColumn] = field(default_factory=dict)
+    renamed: dict[str, RenamedColumn] = field(default_factory=dict)  # by the old name
+    dropped: dict[str, DroppedColumn] = field(default_factory=dict)
+
+    @property
+    def says(self) -> str:
+        """The table as people write it."""
+        return f"{self.table.schema}.{self.table.name}"
+
+    def old_name(self, name: str) -> str:
+        """What a column that exists is called in the table now, given its name after the change."""
+        return next((old for old, new in self.renamed.items() if new.name == name), name)
+
+    def has(self, name: str) -> bool:
+        """Whether the table has a column of that name after the statements so far."""
+        if name in self.added or any(one.name == name for one in self.renamed.values()):
+            return True
+        gone = name in self.dropped or name in self.renamed
+        return self.table.column(name) is not None and not gone
+
+    def reader(self, catalog: Catalog, *extra: str) -> Reader:
+        """Reads expressions over the columns as the old version knows them, and the `extra` ones."""
+        names = {column.name for column in self.table.columns if not column.generated}
+        return Reader(catalog, self.table.schema, self.table.name, names | set(extra))
+
+
+@dataclass
+class CreatedTable:
+    """A table that is not there yet: all statements that make it, in order, and the tables it points at."""
+
+    schema: str
+    name: str
+    where: str
+    statements: list[str] = field(default_factory=list)
+    references: set[tuple[str, str]] = field(default_factory=set)
+
+
+@dataclass
+class NewIndex:
+    """An index on a table that exists. `node` is its statement's tree, with table and index named whole."""
+
+    table: Table
+    name: str
+    node: Node
+    unique: bool
+    columns: frozenset[str]
+    where: str
+
+
+@dataclass
+class NetChange:
+    """The sum of a script."""
+
+    catalog: Catalog
+    tables: dict[tuple[str, str], TableDelta] = field(default_factory=dict)
+    created: dict[tuple[str, str], CreatedTable] = field(default_factory=dict)
+    indexes: list[NewIndex] = field(default_factory=list)
+    version_rows: Sequence[Statement] = ()
+
+    def delta(self, relation: Node, where: str) -> TableDelta:
+        """What changes of the table that a statement names. Raises `schema-not-found`, `schema-not-staged`."""
+        return self.delta_of(relation.schemaname, relation.relname, where)
+
+    def delta_of(self, schema: str, name: str, where: str) -> TableDelta:
+        """The same, by name."""
+        table = self.catalog.find(schema, name)
+        if table is None:
+            known = ", ".join(f"{one.schema}.{one.name}" for one in self.catalog.tables.values()) or "no table"
+            said = f"{schema}.{name}" if schema else name
+            raise fail("schema-not-found", where=where, what=f"there is no table {said}", known=known)
+        key = (table.schema, table.name)
+        if key not in self.tables:
+            _may_be_staged(table, where)
+        return self.tables.setdefault(key, TableDelta(table))
+
+    def made(self, relation: Node) -> CreatedTable | None:
+        """The table that a statement names, if this script creates it."""
+        for space in [relation.schemaname] if relation.schemaname else self.catalog.search_path:
+            if (space, relation.relname) in self.created:
+                return self.created[space, relation.relname]
+        return None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left to do."""
+        deltas = any(one.added or one.renamed or one.dropped for one in self.tables.values())
+        return not (deltas or self.created or self.indexes or self.version_rows)
+
+
+def no_column(delta: TableDelta, name: str, where: str) -> CrossfadeError:
+    """Say that a column is not there."""
+    names = [column.name for column in delta.table.columns if delta.has(column.name)]
+    names += [*delta.added, *(one.name for one in delta.renamed.values())]
+    what = f"{delta.says} has no column {name}"
+    return fail("schema-not-found", where=where, what=what, known=", ".join(sorted(names)))
+
+
+def _may_be_staged(table: Table, where: str) -> None:
+    says = f"{table.schema}.{table.name}"
+    kinds = {"p": "a partitioned table", "f": "a foreign table", "v": "a view", "m": "a materialized view"}
+    what = kinds.get(table.kind, "a table with partitions or children" if table.inherits else "")
+    if what:
+        raise fail(
+            "schema-not-staged",
+            where=where,
+            what=f"changing {says}, {what},",
+            reason="its rows are not filled and kept in step one table at a time",
+            way="make the change by hand, in a release whose two versions both work before and after it",
+        )

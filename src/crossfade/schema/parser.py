@@ -1,0 +1,226 @@
+"""Reads SQL with PostgreSQL's own grammar; the one module that knows the parser.
+
+Rule: what is not understood is an error with its file and line, never passed over. Transaction control and SET are
+dropped, because each step of a change has its own transaction. Trees are protobuf messages, which travel as `Node`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import postgast
+from postgast import pg_query_pb2 as tree
+
+from crossfade.model.errors import fail
+
+Node: TypeAlias = Any  # a protobuf message of the parse tree
+
+_DROPPED = ("transaction_stmt", "variable_set_stmt", "variable_show_stmt")
+_ANNOTATION = re.compile(r"--\s*crossfade\s*:\s*(.*)", re.DOTALL)
+_VERSION_TABLE = re.compile(
+    r"alembic_version\w*|django_migrations|_prisma_migrations|__diesel_schema_migrations|schema_migrations"
+    r"|flyway_schema_history|\w*flyway\w*|_sqlx_migrations|databasechangelog(lock)?|knex_migrations(_lock)?",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One SQL file of a change."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement: what kind of node it is, its tree, its text as PostgreSQL prints it, and where it stands."""
+
+    kind: str  # the parser's word: "alter_table_stmt"
+    node: Node
+    text: str
+    where: str  # file:line
+
+
+@dataclass(frozen=True)
+class Comment:
+    """One annotation as it stands: the text behind `-- crossfade:`."""
+
+    text: str
+    where: str
+
+
+@dataclass(frozen=True)
+class Script:
+    """The statements of a change in order, rows of a migration tool's own table apart."""
+
+    statements: Sequence[Statement] = ()
+    version_rows: Sequence[Statement] = ()
+    comments: Sequence[Comment] = field(default=())
+
+
+def read_sources(sources: Sequence[Source]) -> Script:
+    """Read SQL files in order. Raises `schema-syntax`."""
+    statements: list[Statement] = []
+    rows: list[Statement] = []
+    comments: list[Comment] = []
+    for source in sources:
+        for statement in _statements(source):
+            (rows if _is_version_row(statement) else statements).append(statement)
+        comments += _comments(source)
+    return Script(tuple(statements), tuple(rows), tuple(comments))
+
+
+def parse_expression(text: str) -> Node:
+    """Parse one expression; raises ValueError with PostgreSQL's message."""
+    try:
+        parsed = postgast.parse(f"SELECT {text}")
+    except postgast.PgQueryError as exc:
+        raise ValueError(str(exc)) from exc
+    select = parsed.stmts[0].stmt.select_stmt if len(parsed.stmts) == 1 else None
+    if (
+        select is None
+        or len(select.target_list) != 1
+        or select.target_list[0].res_target.name
+        or select.distinct_clause
+    ):
+        raise ValueError("this is not one expression")
+    empty = tree.SelectStmt()
+    empty.CopyFrom(select)
+    del empty.target_list[:]
+    if postgast.deparse(_wrapped(empty)).strip() != "SELECT":
+        raise ValueError("this is more than an expression")
+    node = tree.Node()
+    node.CopyFrom(select.target_list[0].res_target.val)
+    return node
+
+
+def parse_statement(text: str) -> Node:
+    """Parse one statement that PostgreSQL printed, and hand back its tree."""
+    return copied(unwrap(postgast.parse(text).stmts[0].stmt)[1])
+
+
+def print_expression(node: Node) -> str:
+    """Print an expression's tree as SQL."""
+    select = tree.SelectStmt(limit_option=tree.LIMIT_OPTION_DEFAULT, op=tree.SETOP_NONE)
+    select.target_list.add().res_target.val.CopyFrom(node)
+    text: str = postgast.deparse(_wrapped(select))
+    return text.removeprefix("SELECT ")
+
+
+def print_type(type_name: Node) -> str:
+    """Print a type's tree as SQL."""
+    null = tree.Node()
+    null.type_cast.arg.a_const.isnull = True
+    null.type_cast.type_name.CopyFrom(type_name)
+    return print_expression(null).removeprefix("NULL::")
+
+
+def print_statement(kind: str, node: Node) -> str:
+    """Print a statement's tree as SQL."""
+    result = tree.ParseResult()
+    getattr(result.stmts.add().stmt, kind).CopyFrom(node)
+    text: str = postgast.deparse(result)
+    return text
+
+
+def unwrap(node: Node) -> tuple[str, Node]:
+    """What a wrapping node holds: the parser's word for it, and the message."""
+    kind = node.WhichOneof("node") or ""
+    return kind, getattr(node, kind) if kind else None
+
+
+def every(node: Node) -> Iterator[Node]:
+    """Every message at and below a node, depth first."""
+    for _name, message in postgast.walk(node):
+        yield message
+
+
+def kind_of(message: Node) -> str:
+    """The name of a message's type: `FuncCall`."""
+    return str(message.DESCRIPTOR.name)
+
+
+def words(nodes: Sequence[Node]) -> tuple[str, ...]:
+    """The parts of a qualified name; `*` for anything else."""
+    return tuple(one.string.sval if one.WhichOneof("node") == "string" else "*" for one in nodes)
+
+
+def column_ref(*parts: str) -> Node:
+    """Build the tree of a column reference."""
+    node = tree.Node()
+    for part in parts:
+        node.column_ref.fields.add().string.sval = part
+    return node
+
+
+def copied(message: Node) -> Node:
+    """Copy a tree, to be changed."""
+    other = type(message)()
+    other.CopyFrom(message)
+    return other
+
+
+def enum_name(message: Node, name: str) -> str:
+    """The name of an enumeration's value: `AT_AddColumn`."""
+    return str(message.DESCRIPTOR.fields_by_name[name].enum_type.values_by_number[getattr(message, name)].name)
+
+
+def equals_sign(text: str) -> int:
+    """Where the first `=` stands that is a token of its own; -1 if there is none. Raises ValueError."""
+    try:
+        tokens = postgast.scan(text).tokens
+    except postgast.PgQueryError as exc:
+        raise ValueError(str(exc)) from exc
+    starts = [token.start for token in tokens if token.token == tree.ASCII_61]
+    return len(text.encode()[: starts[0]].decode()) if starts else -1
+
+
+def _statements(source: Source) -> Iterator[Statement]:
+    data = source.text.encode()
+    try:
+        parsed = postgast.parse(source.text)
+    except postgast.PgQueryError as exc:
+        line = source.text[: max((exc.cursorpos or 1) - 1, 0)].count("\n") + 1
+        raise fail("schema-syntax", where=f"{source.name}:{line}", detail=str(exc)) from exc
+    for raw in parsed.stmts:
+        kind, node = unwrap(raw.stmt)
+        start = raw.stmt_location + _blank(data[raw.stmt_location :])
+        where = _where(source, data, start)
+        if kind not in _DROPPED:
+            yield Statement(kind, node, print_statement(kind, node), where)
+
+
+def _where(source: Source, data: bytes, at: int) -> str:
+    line = data[:at].count(b"\n") + 1
+    return f"{source.name}:{line}"
+
+
+def _blank(data: bytes) -> int:
+    """How many bytes of white space and comments a statement begins with."""
+    match = re.match(rb"(\s|--[^\n]*(\n|$)|/\*.*?\*/)*", data, re.DOTALL)
+    return match.end() if match else 0
+
+
+def _comments(source: Source) -> Iterator[Comment]:
+    data = source.text.encode()
+    for token in postgast.scan(source.text).tokens:
+        if token.token == tree.SQL_COMMENT:
+            match = _ANNOTATION.match(data[token.start : token.end].decode())
+            if match:
+                yield Comment(match[1].strip(), _where(source, data, token.start))
+
+
+def _is_version_row(statement: Statement) -> bool:
+    if statement.kind not in ("insert_stmt", "update_stmt", "delete_stmt"):
+        return False
+    return bool(_VERSION_TABLE.fullmatch(statement.node.relation.relname))
+
+
+def _wrapped(select: Node) -> Node:
+    result = tree.ParseResult()
+    result.stmts.add().stmt.select_stmt.CopyFrom(select)
+    return result

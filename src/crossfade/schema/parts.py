@@ -1,0 +1,79 @@
+"""What the recipes put together for one table: SQL for each stage, with its undo.
+
+Rule: `take_back` and `unhide` are written beside what they undo, and run in reverse order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from crossfade.model.change import ShapeMapping, Unit
+from crossfade.schema.naming import quote, quote_table
+from crossfade.schema.operations import AddedColumn, TableDelta
+
+
+@dataclass(frozen=True)
+class Fill:
+    """How one column is filled: quoted column, value, which rows need it, which rows stop the shift (may be empty)."""
+
+    column: str
+    value: str
+    unfilled: str
+    differs: str = ""
+
+
+@dataclass(frozen=True)
+class LateCheck:
+    """A CHECK that binds at detach, under another name until purge."""
+
+    name: str
+    meanwhile: str
+    definition: str
+
+
+@dataclass
+class Parts:
+    """The parts of one table's units, as far as the recipes have put them together."""
+
+    change: str
+    delta: TableDelta
+    says: list[str] = field(default_factory=list)
+    expand: list[str] = field(default_factory=list)
+    take_back: list[str] = field(default_factory=list)
+    fills: list[Fill] = field(default_factory=list)
+    settle: list[Unit] = field(default_factory=list)
+    late_not_null: list[str] = field(default_factory=list)  # columns
+    late_checks: list[LateCheck] = field(default_factory=list)
+    hide: list[str] = field(default_factory=list)
+    unhide: list[str] = field(default_factory=list)
+    hidden: dict[str, str] = field(default_factory=dict)  # column -> how it is called meanwhile
+    purge: list[str] = field(default_factory=list)  # after the columns went
+    loosened: list[str] = field(default_factory=list)  # columns whose NOT NULL is off meanwhile
+    new_only: dict[str, str] = field(default_factory=dict)  # new column -> rows that hold more than the old shape
+    old_only: list[tuple[Sequence[str], str]] = field(default_factory=list)  # old columns -> rows, by hidden names
+    mappings: list[ShapeMapping] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def quoted(self) -> str:
+        """The table, quoted."""
+        return quote_table(self.delta.table.schema, self.delta.table.name)
+
+    def add(self, added: AddedColumn, rest: str = "") -> None:
+        """Add a column, and take it back on the way back."""
+        collate = f" COLLATE {added.collation}" if added.collation else ""
+        self.expand.append(f"ALTER TABLE {self.quoted} ADD COLUMN {quote(added.name)} {added.type}{collate}{rest}")
+        self.expand += added.comments
+        self.take_back.append(f"ALTER TABLE {self.quoted} DROP COLUMN {quote(added.name)}")
+
+    def only_new(self, column: str, rows: str) -> None:
+        """Say which rows hold something in a new column that the old shape does not."""
+        self.new_only[column] = rows
+
+    def hide_column(self, column: str, called: str) -> None:
+        """Put a column out of sight at detach."""
+        self.hidden[column] = called
+        rename = f"ALTER TABLE {self.quoted} RENAME COLUMN"
+        self.hide.append(f"{rename} {quote(column)} TO {quote(called)}")
+        self.unhide.append(f"{rename} {quote(called)} TO {quote(column)}")

@@ -1,0 +1,172 @@
+"""From SQL text and a catalog to a planned change.
+
+Rule: pure. The same files against the same catalog give the same change, to the letter; its id comes from the net
+change alone, so a fixed version with the same change finds what an earlier one had expanded. Locks of several tables
+are always asked for in the order of their names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crossfade.model.change import Change, Unit
+from crossfade.model.errors import fail
+from crossfade.schema.annotations import read_annotations
+from crossfade.schema.catalog import Catalog
+from crossfade.schema.mapping import Grouping, Writer
+from crossfade.schema.operations import NetChange, TableDelta
+from crossfade.schema.parser import Script, Source, read_sources
+from crossfade.schema.parts import Parts
+from crossfade.schema.reading import policies, read_script
+from crossfade.schema.recipes import (
+    add_column,
+    create_index,
+    create_table,
+    drop_column,
+    rename_column,
+    two_way,
+    version_rows,
+)
+from crossfade.schema.triggers import Pair
+from crossfade.schema.units import TableUnits, table_units
+
+__all__ = ["PlanOptions", "Source", "change_id", "plan_change"]
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What planning needs to know of the service, from its requirement."""
+
+    has_lane_roles: bool  # each lane connects as a role of its own
+    both_changed: str = "new"  # which shape wins: "new" or "old"
+    star_queries: str = ""  # "", "none" or "some"
+
+
+def change_id(sources: Sequence[Source]) -> str:
+    """The id of the change that the files make. Raises `schema-syntax`, `schema-annotation`."""
+    return _id(read_sources(sources))
+
+
+def plan_change(name: str, sources: Sequence[Source], catalog: Catalog, options: PlanOptions) -> Change:
+    """Plan a change. Raises what has no safe form yet, with its reason, its line, and how a person would do it."""
+    script = read_sources(sources)
+    annotations = read_annotations(script.comments)
+    net = read_script(script, annotations, catalog)
+    if net.empty:
+        raise fail("schema-empty", name=name, files=", ".join(source.name for source in sources) or "no file")
+    id = _id(script)
+    grouping = Grouping(catalog, options.has_lane_roles, policies(annotations))
+    both_changed = Writer(options.both_changed)
+    deltas = [net.tables[key] for key in sorted(net.tables)]
+    planned = [_plan_table(id, delta, grouping, both_changed) for delta in deltas]
+    parts = [one for one, _ in planned]
+    units = [one for _, one in planned]
+    early, late, unique = _indexes(net)
+    created = [net.created[key] for key in net.created]
+    change = Change(
+        id=id,
+        name=name,
+        base=catalog.fingerprint(),
+        tables=tuple(sorted(_touched(net))),
+        expand=(*map(create_table.plan, created), *_all(units, "expand"), *early),
+        backfill=tuple(fill for one in units for fill in one.backfill),
+        settle=(*_all(units, "settle"), *late),
+        record=tuple(version_rows.plan(net, row, number) for number, row in enumerate(net.version_rows, 1)),
+        detach=(*_all(units, "strict"), *unique, *_all(units, "hide")),
+        purge=_all(units, "purge"),
+        mappings=tuple(mapping for one in parts for mapping in one.mappings),
+        purge_keeps=tuple(kept for one in units for kept in one.purge_keeps),
+        undo_keeps=(
+            *(kept for one in units for kept in one.undo_keeps),
+            *(create_table.kept(one, id) for one in created),
+        ),
+        notes=tuple(note for one in parts for note in _notes(one)),
+    ).check_invariants()
+    _hold_to_star_queries(change, options.star_queries)
+    return change
+
+
+def _id(script: Script) -> str:
+    lines = [statement.text for statement in (*script.statements, *script.version_rows)]
+    lines += sorted(annotation.normal for annotation in read_annotations(script.comments))
+    return "c" + hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+def _plan_table(id: str, delta: TableDelta, grouping: Grouping, both_changed: Writer) -> tuple[Parts, TableUnits]:
+    groups = grouping.groups(delta)
+    parts = Parts(id, delta)
+    pair = Pair(id, delta.table, groups, both_changed, {})
+    renamed = {one.name: rename_column.new_column(parts, one) for one in delta.renamed.values()}
+    for group in groups.two_way:
+        added = {side.name: renamed.get(side.name) or delta.added[side.name] for side in group.new}
+        for side in group.old:
+            if side.name in delta.dropped:
+                drop_column.may_go(parts, delta.dropped[side.name])
+        for side in group.new:
+            added[side.name].default = side.default
+        two_way.plan(parts, group, pair, added)
+    for one in groups.derived:
+        if one.dropped:
+            drop_column.plan_derived(parts, delta.dropped[one.side.name], one)
+        else:
+            add_column.plan_derived(parts, delta.added[one.side.name], one)
+    for plain in groups.plain:
+        add_column.plan(parts, plain)
+    for gone in groups.gone:
+        drop_column.plan(parts, gone)
+    rename_column.carry_over(parts, grouping.catalog)
+    return parts, table_units(parts, pair, Pair(id, delta.table, groups, both_changed, parts.hidden))
+
+
+def _indexes(net: NetChange) -> tuple[Sequence[Unit], Sequence[Unit], Sequence[Unit]]:
+    """New indexes: those of expand, those that wait for the fill, and unique ones, which bind at detach."""
+    early: list[Unit] = []
+    late: list[Unit] = []
+    unique: list[Unit] = []
+    for index in net.indexes:
+        delta = net.tables.get((index.table.schema, index.table.name))
+        filled = {*delta.added, *(one.name for one in delta.renamed.values())} if delta else set()
+        (unique if index.unique else late if index.columns & filled else early).append(create_index.plan(index))
+    return early, late, unique
+
+
+def _all(units: Sequence[TableUnits], stage: str) -> tuple[Unit, ...]:
+    return tuple(unit for one in units for unit in getattr(one, stage))
+
+
+def _touched(net: NetChange) -> set[str]:
+    """Every table whose shape changes, and those that new foreign keys point at."""
+    keys = {*net.tables, *net.created, *(key for one in net.created.values() for key in one.references)}
+    return {f"{schema}.{name}" for schema, name in keys}
+
+
+def _notes(parts: Parts) -> Sequence[str]:
+    table, says = parts.delta.table, parts.delta.says
+    notes = list(parts.notes)
+    fires = [one.name for one in table.triggers if one.row and one.update and one.enabled != "D"]
+    if parts.fills and fires:
+        notes.append(f"{says}: these triggers fire for each row that is filled: {', '.join(fires)}")
+    if parts.hidden and table.triggers:
+        names = ", ".join(one.name for one in table.triggers)
+        notes.append(f"{says}: look whether the functions of these triggers name {', '.join(parts.hidden)}: {names}")
+    if not table.key and (parts.mappings or parts.hidden):
+        notes.append(f"{says} has no primary key: whole rows are recorded and kept where a key would do")
+    if table.published and (parts.hidden or parts.take_back):
+        notes.append(f"{says} is published: subscribers need the new columns before their rows arrive")
+    for mapping in parts.mappings:
+        if not mapping.total:
+            notes.append(f"{says}: {mapping.says}: values of {', '.join(mapping.new)} without counterpart exist")
+    return notes
+
+
+def _hold_to_star_queries(change: Change, star_queries: str) -> None:
+    """Refuse what would break a prepared SELECT * of a live version; a view of a stable type may serve it one day."""
+    tables = sorted({table for listed in change.retypes().values() for table in listed})
+    if not tables or star_queries == "none":
+        return
+    facts = {"name": change.name, "tables": ", ".join(tables)}
+    if star_queries == "some":
+        raise fail("star-queries-some", **facts)
+    raise fail("star-queries-unknown", **facts)

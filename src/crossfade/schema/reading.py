@@ -1,0 +1,236 @@
+"""Reads a script's statements, one kind at a time, into the net change.
+
+Rule: each reader adds to the sum what its statement does, or refuses it. Every kind of statement that is not in
+`_READERS` is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from crossfade.model.change import Policy
+from crossfade.model.errors import CrossfadeError, fail
+from crossfade.schema.annotations import Annotation, misplaced
+from crossfade.schema.catalog import Catalog
+from crossfade.schema.expressions import read_text
+from crossfade.schema.operations import DroppedColumn, NetChange, RenamedColumn, TableDelta, no_column
+from crossfade.schema.parser import Script, Statement, enum_name, unwrap, words
+from crossfade.schema.recipes import add_column, create_index, create_table
+
+_OWN_RELEASE = "make it by hand in a release of its own, between two versions that both work before and after it"
+_NO_FORM = {
+    "drop_stmt": (
+        "dropping this",
+        "the old version may still use it",
+        "drop it by hand in a later release, when no live version uses it",
+    ),
+    "delete_stmt": (
+        "DELETE",
+        "what it removes cannot be brought back, and the old version still reads it",
+        _OWN_RELEASE,
+    ),
+    "truncate_stmt": ("TRUNCATE", "what it removes cannot be brought back", _OWN_RELEASE),
+}
+_ALTER = {
+    "AT_AlterColumnType": (
+        "changing a column's type",
+        "it may rewrite the table under a lock that blocks everybody, and the old version reads another type",
+        "add a column of the new type under a new name, drop the old one, and say `up` and `down` between them",
+    ),
+    "AT_SetNotNull": (
+        "SET NOT NULL on a column that exists",
+        "the old version may still write NULL there, and the check reads the whole table under a lock",
+        "when no live version writes NULL: ADD CONSTRAINT n CHECK (c IS NOT NULL) NOT VALID; VALIDATE CONSTRAINT n;"
+        " then SET NOT NULL and DROP CONSTRAINT n",
+    ),
+    "AT_DropNotNull": (
+        "DROP NOT NULL on a column that exists",
+        "the old version may fail on a NULL that it reads",
+        "loosen it by hand once every live version reads NULL there",
+    ),
+    "AT_ColumnDefault": (
+        "changing the default of a column that exists",
+        "the old version's INSERTs count on the default they know",
+        "give the value in the new version's INSERTs, and change the default when the old version is gone",
+    ),
+    "AT_AddConstraint": (
+        "adding a constraint to a table that exists",
+        "what the old version writes may break it, and the check reads the whole table under a lock",
+        "when no live version breaks it: ADD CONSTRAINT .. NOT VALID, then VALIDATE CONSTRAINT",
+    ),
+}
+
+
+def read_script(script: Script, annotations: Sequence[Annotation], catalog: Catalog) -> NetChange:
+    """Sum up a script. Raises `schema-not-found`, `schema-not-staged`, `schema-expression`, `schema-annotation`."""
+    net = NetChange(catalog, version_rows=script.version_rows)
+    for statement in script.statements:
+        reader = _READERS.get(statement.kind)
+        if reader is None:
+            raise _no_form(statement)
+        reader(net, statement)
+    for annotation in annotations:
+        _annotate(net, annotation)
+    return net
+
+
+def _no_form(statement: Statement) -> CrossfadeError:
+    what, reason, way = _NO_FORM.get(
+        statement.kind,
+        (" ".join(statement.text.split()[:2]), "crossfade knows no staged form of it, and no undo", _OWN_RELEASE),
+    )
+    return fail("schema-not-staged", where=statement.where, what=what, reason=reason, way=way)
+
+
+def _alter_table(net: NetChange, statement: Statement) -> None:
+    if create_table.extend(net, statement):
+        return
+    if enum_name(statement.node, "objtype") != "OBJECT_TABLE":
+        raise _no_form(statement)
+    delta = net.delta(statement.node.relation, statement.where)
+    for wrapped in statement.node.cmds:
+        command = wrapped.alter_table_cmd
+        subtype = enum_name(command, "subtype")
+        if subtype == "AT_AddColumn":
+            add_column.read(net, delta, command, statement.where)
+        elif subtype == "AT_DropColumn":
+            _drop_column(delta, command.name, command.missing_ok, statement.where)
+        elif command.name in delta.added and subtype in ("AT_ColumnDefault", "AT_SetNotNull", "AT_DropNotNull"):
+            add_column.amend(net, delta, command, statement.where)
+        else:
+            unknown = (f"ALTER TABLE with {subtype[3:]}", "crossfade knows no staged form of it", _OWN_RELEASE)
+            what, reason, way = _ALTER.get(subtype, unknown)
+            raise fail("schema-not-staged", where=statement.where, what=what, reason=reason, way=way)
+
+
+def _drop_column(delta: TableDelta, name: str, missing_ok: bool, where: str) -> None:
+    if not delta.has(name):
+        if missing_ok:
+            return
+        raise no_column(delta, name, where)
+    if delta.added.pop(name, None) is not None:
+        return
+    old = delta.old_name(name)
+    delta.renamed.pop(old, None)
+    column = delta.table.column(old)
+    assert column is not None
+    delta.dropped[old] = DroppedColumn(column, where)
+
+
+def _rename(net: NetChange, statement: Statement) -> None:
+    node, where = statement.node, statement.where
+    if create_table.extend(net, statement):
+        return
+    kinds = (enum_name(node, "rename_type"), enum_name(node, "relation_type"))
+    if kinds != ("OBJECT_COLUMN", "OBJECT_TABLE"):
+        what = "renaming this"
+        reason = "one of the two versions would not find it"
+        way = "keep the name; or add the new one beside it, and drop the old one in a later release"
+        raise fail("schema-not-staged", where=where, what=what, reason=reason, way=way)
+    delta = net.delta(node.relation, where)
+    if not delta.has(node.subname):
+        raise no_column(delta, node.subname, where)
+    if node.subname in delta.added:
+        add_column.name_is_free(delta, node.newname, where)
+        added = delta.added.pop(node.subname)
+        added.name = node.newname
+        delta.added[added.name] = added
+        return
+    old = delta.old_name(node.subname)
+    delta.renamed.pop(old, None)
+    if node.newname == old:
+        return
+    add_column.name_is_free(delta, node.newname, where)
+    column = delta.table.column(old)
+    assert column is not None
+    delta.renamed[old] = RenamedColumn(column, node.newname, where)
+
+
+def _update(net: NetChange, statement: Statement) -> None:
+    node, where = statement.node, statement.where
+    delta = net.delta(node.relation, where)
+    targets = [one.res_target for one in node.target_list]
+    plain = not node.from_clause and not node.HasField("returning_clause") and not node.HasField("with_clause")
+    if not plain or len(targets) != 1 or targets[0].name not in delta.added or targets[0].indirection:
+        raise fail(
+            "schema-not-staged",
+            where=where,
+            what="this UPDATE",
+            reason="it changes rows that a version may be using, and has no undo; one that fills one new column has",
+            way="write it as UPDATE table SET new_column = expression WHERE new_column IS NULL, one column each",
+        )
+    column = targets[0].name
+    only_null = False
+    if node.where_clause.WhichOneof("node"):
+        kind, test = unwrap(node.where_clause)
+        inner_kind, inner = unwrap(test.arg) if kind == "null_test" else ("", test)
+        only_null = inner_kind == "column_ref" and words(inner.fields)[-1] == column
+        if not only_null or enum_name(test, "nulltesttype") != "IS_NULL":
+            raise fail(
+                "schema-not-staged",
+                where=where,
+                what=f"filling {column} in some rows",
+                reason="what the old version writes meanwhile is filled by the same rule, and this rule has a WHERE",
+                way=f"say it for every row: SET {column} = CASE WHEN .. THEN .. END WHERE {column} IS NULL",
+            )
+    add_column.fill(net, delta, column, targets[0].val, only_null, where)
+
+
+def _comment(net: NetChange, statement: Statement) -> None:
+    if create_table.extend(net, statement):
+        return
+    node = statement.node
+    if enum_name(node, "objtype") == "OBJECT_COLUMN":
+        parts = words(node.object.list.items)
+        table = net.catalog.find(parts[0] if len(parts) == 3 else "", parts[-2])
+        delta = net.tables.get((table.schema, table.name)) if table else None
+        if delta is not None and parts[-1] in delta.added:
+            delta.added[parts[-1]].comments.append(add_column.comment(delta, node))
+            return
+    raise _no_form(statement)
+
+
+def _on_created(net: NetChange, statement: Statement) -> None:
+    if not create_table.extend(net, statement):
+        raise _no_form(statement)
+
+
+def _annotate(net: NetChange, annotation: Annotation) -> None:
+    delta = net.delta_of(annotation.schema, annotation.table, annotation.where)
+    column, where = annotation.column, annotation.where
+    if annotation.verb in ("up", "partial"):
+        if column not in delta.added:
+            hint = f"new columns of {delta.says}: {', '.join(sorted(delta.added)) or 'none'}"
+            raise misplaced(annotation, f"{column} is no new column of this change", hint)
+        if annotation.verb == "up":
+            delta.added[column].up = read_text(annotation.expression, delta.reader(net.catalog), where)
+        return
+    if column not in delta.dropped:
+        hint = f"dropped columns of {delta.says}: {', '.join(sorted(delta.dropped)) or 'none'}"
+        raise misplaced(annotation, f"{column} is no column that this change drops", hint)
+    if annotation.verb == "reads-null":
+        delta.dropped[column].reads_null = True
+        return
+    stays = [one.name for one in delta.table.columns if delta.has(one.name) and not one.generated]
+    reader = delta.reader(net.catalog)
+    names = [*stays, *delta.added, *(one.name for one in delta.renamed.values())]
+    reader = type(reader)(net.catalog, reader.schema, reader.table, names)
+    delta.dropped[column].down = read_text(annotation.expression, reader, where)
+
+
+def policies(annotations: Sequence[Annotation]) -> dict[tuple[str, str], tuple[Policy, Annotation]]:
+    """What was said of values without counterpart, by table and new column."""
+    return {(one.table, one.column): (one.policy, one) for one in annotations if one.verb == "partial"}
+
+
+_Reads = Callable[[NetChange, Statement], None]
+_READERS: dict[str, _Reads] = {
+    "alter_table_stmt": _alter_table,
+    "rename_stmt": _rename,
+    "update_stmt": _update,
+    "comment_stmt": _comment,
+    "create_stmt": create_table.read,
+    "index_stmt": create_index.read,
+    "insert_stmt": _on_created,
+    "grant_stmt": _on_created,
+}

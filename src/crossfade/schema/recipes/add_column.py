@@ -1,0 +1,207 @@
+"""Adding a column: read from ALTER TABLE, and put in the cheapest safe form.
+
+Rule: a value that is the same for all rows costs nothing (PostgreSQL keeps it in the catalog, manual section 5.6.1);
+one that differs from row to row is filled after the old version's INSERTs get it, too. NOT NULL binds at once where
+every INSERT of the old version gets a value from the default, else at detach.
+"""
+
+from __future__ import annotations
+
+from crossfade.model.change import Policy, ShapeMapping
+from crossfade.model.errors import fail
+from crossfade.schema.expressions import Expression, Reader
+from crossfade.schema.mapping import Derived
+from crossfade.schema.naming import quote
+from crossfade.schema.operations import AddedColumn, NetChange, TableDelta
+from crossfade.schema.parser import Node, copied, enum_name, parse_expression, print_statement, print_type, words
+from crossfade.schema.parts import Fill, Parts
+
+_EXACT = ("bool", "int2", "int4", "int8", "text", "varchar", "bytea", "uuid", "date", "timestamp", "timestamptz")
+_SERIAL = ("serial", "bigserial", "smallserial", "serial2", "serial4", "serial8")
+_INLINE = {
+    "CONSTR_CHECK": "a CHECK",
+    "CONSTR_UNIQUE": "UNIQUE",
+    "CONSTR_PRIMARY": "a primary key",
+    "CONSTR_FOREIGN": "a foreign key",
+    "CONSTR_GENERATED": "a generated value",
+    "CONSTR_IDENTITY": "an identity",
+}
+
+
+def read(net: NetChange, delta: TableDelta, command: Node, where: str) -> None:
+    """Read ADD COLUMN. Raises `schema-not-staged`, `schema-expression`."""
+    column = getattr(command, "def").column_def
+    if command.missing_ok and delta.has(column.colname):
+        return
+    name_is_free(delta, column.colname, where)
+    base, exact = _type(net, column.type_name, column.colname, where)
+    added = AddedColumn(column.colname, base, exact, where)
+    if column.HasField("coll_clause"):
+        added.collation = ".".join(quote(part) for part in words(column.coll_clause.collname))
+        added.exact = False
+    if column.storage_name or column.compression:
+        raise _not_staged(where, f"a storage setting on the new column {added.name}", "ALTER COLUMN .. SET STORAGE")
+    for wrapped in column.constraints:
+        constraint = wrapped.constraint
+        kind = enum_name(constraint, "contype")
+        if kind == "CONSTR_NOTNULL":
+            added.not_null = True
+        elif kind == "CONSTR_DEFAULT":
+            added.default = added.existing = _default(net, delta, constraint.raw_expr, where)
+        elif kind != "CONSTR_NULL":
+            what = f"{_INLINE.get(kind, kind)} on the new column {added.name}"
+            raise _not_staged(where, what, "ADD CONSTRAINT .. NOT VALID, then VALIDATE CONSTRAINT; or a unique index")
+    delta.added[added.name] = added
+
+
+def amend(net: NetChange, delta: TableDelta, command: Node, where: str) -> None:
+    """Read SET or DROP DEFAULT and NOT NULL on a column that this change adds."""
+    added = delta.added[command.name]
+    subtype = enum_name(command, "subtype")
+    if subtype == "AT_ColumnDefault":
+        raw = getattr(command, "def")
+        added.default = _default(net, delta, raw, where) if raw.WhichOneof("node") else None
+    else:
+        added.not_null = subtype == "AT_SetNotNull"
+
+
+def fill(net: NetChange, delta: TableDelta, name: str, value: Node, only_null: bool, where: str) -> None:
+    """Read UPDATE .. SET c = x, for all rows or those where c is NULL."""
+    added = delta.added[name]
+    if only_null and added.existing is not None:
+        return  # no row is NULL there
+    renamed = {one.name: old for old, one in delta.renamed.items()}
+    reader = delta.reader(net.catalog, *renamed)
+    expression = reader.read(value, where, volatile=True)
+    if not expression.columns:
+        added.existing = expression
+        return
+    expression = delta.reader(net.catalog).read(_renamed(expression, renamed), where)
+    added.up = expression
+
+
+def comment(delta: TableDelta, node: Node) -> str:
+    """Print COMMENT ON COLUMN with the table's schema."""
+    fresh = copied(node)
+    del fresh.object.list.items[:]
+    for part in (delta.table.schema, delta.table.name, words(node.object.list.items)[-1]):
+        fresh.object.list.items.add().string.sval = part
+    return print_statement("comment_stmt", fresh)
+
+
+def name_is_free(delta: TableDelta, name: str, where: str) -> None:
+    """Refuse a name that stands for something else in one of the versions."""
+    taken = {*delta.added, *(one.name for one in delta.renamed.values())}
+    if delta.table.column(name) is None and name not in taken:
+        return
+    raise fail(
+        "schema-not-staged",
+        where=where,
+        what=f"the name {name} for something new in {delta.says}",
+        reason=f"{name} is a column already, and one name would mean two things while both versions live",
+        way="take a name that no version uses yet",
+    )
+
+
+def plan(parts: Parts, added: AddedColumn) -> None:
+    """Add a column that no expression connects with others."""
+    table, column = parts.quoted, quote(added.name)
+    existing, default = added.existing, added.default
+    if added.not_null and existing is None:
+        raise fail(
+            "schema-undecided",
+            where=added.where,
+            what=f"what {added.name} holds in rows of the old version is not known",
+            reason=f"{added.name} is NOT NULL, and the old version's INSERTs do not give it",
+            way=f"give it a DEFAULT, or say: -- crossfade: up {parts.delta.table.name}.{added.name} = EXPRESSION",
+        )
+    later = default or (existing if added.not_null else None)  # what INSERTs that do not name it get meanwhile
+    parts.says.append(f"add column {added.name}")
+    if existing is not None and existing.volatility != "v":
+        not_null = " NOT NULL" if added.not_null else ""
+        parts.add(added, f" DEFAULT {existing.render()}{not_null}")
+        if later is None:
+            parts.expand.append(f"ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT")
+        elif later.render() != existing.render():
+            parts.expand.append(f"ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {later.render()}")
+    else:
+        parts.add(added)
+        if later is not None:
+            parts.expand.append(f"ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {later.render()}")
+        if existing is not None:
+            empty = f"{column} IS NULL"
+            value = f"COALESCE({column}, {existing.render()})"
+            parts.fills.append(Fill(column, value, empty, empty if added.not_null else ""))
+            if added.not_null:
+                parts.late_not_null.append(added.name)
+    if default is None and later is not None:
+        parts.hide.append(f"ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT")
+        parts.unhide.append(f"ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {later.render()}")
+    same = later is not None and later.volatility != "v"
+    parts.only_new(added.name, differs_from(added, later.render()) if later and same else f"{column} IS NOT NULL")
+
+
+def plan_derived(parts: Parts, added: AddedColumn, group: Derived) -> None:
+    """Add a column that is computed from others for the old version."""
+    column, up = quote(added.name), group.value.render()
+    parts.add(added)
+    if added.default is not None:
+        default = f"SET DEFAULT {added.default.render()}"
+        parts.expand.append(f"ALTER TABLE {parts.quoted} ALTER COLUMN {column} {default}")
+    differs = f"{column} IS NULL" if added.not_null else ""
+    empty = differs or f"({column} IS NULL AND ({up}) IS NOT NULL)"
+    parts.fills.append(Fill(column, f"COALESCE({column}, {up})", empty, differs))
+    if added.not_null:
+        parts.late_not_null.append(added.name)
+    parts.only_new(added.name, differs_from(added, up))
+    sources = tuple(sorted(group.value.columns))
+    says = f"{added.name} is computed from {', '.join(sources) or 'a constant'} for the old version"
+    parts.mappings.append(ShapeMapping(parts.delta.says, sources, (added.name,), Policy.NONE, says))
+    parts.says.append(f"add column {added.name}; {says}")
+
+
+def differs_from(added: AddedColumn, value: str) -> str:
+    """Whether a row holds something else there than an expression says."""
+    column, cast = quote(added.name), f"CAST({value} AS {added.type})"
+    return f"{column} IS DISTINCT FROM {cast}" if added.exact else f"ROW({column}) OPERATOR(pg_catalog.*<>) ROW({cast})"
+
+
+def _default(net: NetChange, delta: TableDelta, node: Node, where: str) -> Expression | None:
+    """A default as an expression; none for DEFAULT NULL."""
+    if node.WhichOneof("node") == "a_const" and node.a_const.isnull:
+        return None
+    return Reader(net.catalog, delta.table.schema, delta.table.name, ()).read(node, where, volatile=True)
+
+
+def _renamed(expression: Expression, old_names: dict[str, str]) -> Node:
+    """The tree with the names that the old version knows."""
+    return parse_expression(expression.render(names=old_names))
+
+
+def _type(net: NetChange, type_name: Node, column: str, where: str) -> tuple[str, bool]:
+    """The type as SQL, and whether equal values of it are stored alike."""
+    names = words(type_name.names)
+    if names[-1] in _SERIAL and len(names) == 1:
+        raise _not_staged(where, f"the type {names[0]} for the new column {column}", "CREATE SEQUENCE, and DEFAULT")
+    fresh = copied(type_name)
+    for space in net.catalog.search_path if len(names) == 1 else ():
+        if f"{space}.{names[0]}" in net.catalog.types:
+            fresh.names.insert(0, fresh.names[0])
+            fresh.names[0].string.sval = space
+            break
+    full = ".".join(words(fresh.names))
+    if full in net.catalog.domains:
+        what = f"the domain {full}, which has a constraint, for the new column {column}"
+        raise _not_staged(where, what, "the domain's base type, and the constraint by itself")
+    builtin = full.removeprefix("pg_catalog.")
+    return print_type(fresh), builtin in _EXACT and not type_name.array_bounds
+
+
+def _not_staged(where: str, what: str, instead: str) -> Exception:
+    return fail(
+        "schema-not-staged",
+        where=where,
+        what=what,
+        reason="it takes a lock that blocks everybody while the table is read or rewritten, or binds the old version",
+        way=f"add the plain column now; in a later release, by hand: {instead}",
+    )

@@ -1,0 +1,81 @@
+"""Creating an index on a table that exists: always CONCURRENTLY, whatever the file says.
+
+Rule: an attempt that failed leaves an invalid index behind, so the probe asks for a valid one and the wreck is dropped
+before the next try (manual, CREATE INDEX, "Building Indexes Concurrently"). A unique index binds what the old version
+writes, so it waits for detach; one on a column that is filled waits for the fill.
+"""
+
+from __future__ import annotations
+
+from crossfade.model.change import Unit
+from crossfade.model.errors import fail
+from crossfade.schema.naming import literal, quote_table, short
+from crossfade.schema.operations import NetChange, NewIndex, no_column
+from crossfade.schema.parser import Node, Statement, copied, every, kind_of, print_statement, unwrap, words
+from crossfade.schema.recipes import create_table
+
+
+def read(net: NetChange, statement: Statement) -> None:
+    """Read CREATE INDEX. Raises `schema-not-staged`, `schema-not-found`."""
+    if create_table.extend(net, statement):
+        return
+    node, where = copied(statement.node), statement.where
+    delta = net.delta(node.relation, where)
+    name = node.idxname or _chosen_name(node)
+    taken = {
+        index.name
+        for table in net.catalog.tables.values()
+        for index in table.indexes
+        if table.schema == delta.table.schema
+    }
+    if name in taken and node.if_not_exists and node.idxname:
+        return
+    if name in taken or any(one.name == name for one in net.indexes):
+        raise fail(
+            "schema-not-staged",
+            where=where,
+            what=f"an index called {name}",
+            reason="there is one of that name already",
+            way="give it a name of its own; a new index that takes the place of another is built beside it first",
+        )
+    columns = frozenset(
+        [one.name for one in every(node) if kind_of(one) == "IndexElem" and one.name]
+        + [words(one.fields)[-1] for one in every(node) if kind_of(one) == "ColumnRef"]
+    )
+    for column in sorted(columns):
+        if not delta.has(column):
+            raise no_column(delta, column, where)
+    node.idxname, node.concurrent, node.if_not_exists = name, True, False
+    node.relation.schemaname = delta.table.schema
+    net.indexes.append(NewIndex(delta.table, name, node, node.unique, columns, where))
+
+
+def plan(index: NewIndex) -> Unit:
+    """The unit that builds it."""
+    return build(index.table.schema, index.name, print_statement("index_stmt", index.node))
+
+
+def build(schema: str, name: str, statement: str) -> Unit:
+    """The unit that builds an index with CREATE INDEX CONCURRENTLY."""
+    whole = quote_table(schema, name)
+    drop = f"DROP INDEX CONCURRENTLY IF EXISTS {whole}"
+    return Unit(
+        key=f"index:{schema}.{name}",
+        says=f"build index {name} beside the writes",
+        do=(statement,),
+        undo=(drop,),
+        concurrent=True,
+        probe="SELECT EXISTS (SELECT FROM pg_catalog.pg_index"
+        f" WHERE indexrelid = pg_catalog.to_regclass({literal(whole)}) AND indisvalid)",
+        wreck=(drop,),
+    )
+
+
+def _chosen_name(node: Node) -> str:
+    """The name that PostgreSQL gives an index without one."""
+    parts = []
+    for wrapped in node.index_params:
+        element = wrapped.index_elem
+        kind, inner = unwrap(element.expr) if not element.name else ("", element)
+        parts.append(element.name or (words(inner.funcname)[-1] if kind == "func_call" else "expr"))
+    return short(f"{node.relation.relname}_{'_'.join(parts)}_idx")

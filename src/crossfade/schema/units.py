@@ -1,0 +1,257 @@
+"""One table's units, from the parts that the recipes put together.
+
+Rule: each unit takes its locks first and does its work in one short transaction; what reads the whole table does so
+under a lock that stops nobody. Undo runs backwards. Triggers go first when columns go, because a write between the two
+would fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from crossfade.model.change import Backfill, Kept, Unit
+from crossfade.schema.catalog import Constraint
+from crossfade.schema.naming import attic, literal, meanwhile, quote, quote_table
+from crossfade.schema.parts import Parts
+from crossfade.schema.triggers import Pair
+
+_BLOCKS = "ACCESS EXCLUSIVE"
+
+
+@dataclass(frozen=True)
+class TableUnits:
+    """What one table adds to each stage."""
+
+    expand: Sequence[Unit] = ()
+    backfill: Sequence[Backfill] = ()
+    settle: Sequence[Unit] = ()
+    strict: Sequence[Unit] = ()  # checks that bind at detach, before anything is hidden
+    hide: Sequence[Unit] = ()
+    purge: Sequence[Unit] = ()
+    purge_keeps: Sequence[Kept] = field(default=())
+    undo_keeps: Sequence[Kept] = field(default=())
+
+
+def table_units(parts: Parts, pair: Pair, pair_hidden: Pair) -> TableUnits:
+    """Put one table's units together."""
+    return TableUnits(
+        _expand(parts, pair),
+        _backfill(parts),
+        tuple(parts.settle),
+        _strict(parts),
+        _hide(parts, pair, pair_hidden),
+        _purge(parts, pair),
+        _purge_keeps(parts, pair_hidden),
+        _undo_keeps(parts),
+    )
+
+
+def _expand(parts: Parts, pair: Pair) -> Sequence[Unit]:
+    if not parts.expand and not pair.needed:
+        return ()
+    made = [*pair.functions(), *pair.triggers()] if pair.needed else []
+    dropped = list(pair.drop()) if pair.needed else []
+    check = [_not_null_check(parts, column) for column in parts.loosened]
+    main = Unit(
+        key=f"expand:{parts.delta.says}",
+        says="; ".join(parts.says),
+        do=(*parts.expand, *made),
+        undo=(*dropped, *reversed(parts.take_back), *check),
+        locks=((parts.quoted, _BLOCKS),),
+        retypes=(parts.quoted,) if parts.take_back else (),
+    )
+    if not parts.loosened:
+        return (main,)
+    # The way back proves NOT NULL again without a lock while it reads, and leaves it off where rows say otherwise.
+    return (
+        Unit(
+            key=f"tighten:{parts.delta.says}",
+            says=f"on the way back: {', '.join(parts.loosened)} NOT NULL again, where no row says otherwise",
+            do=("SELECT true",),
+            undo=tuple(_tighten(parts, column) for column in parts.loosened),
+            locks=((parts.quoted, _BLOCKS),),
+        ),
+        Unit(
+            key=f"prove:{parts.delta.says}",
+            says=f"on the way back: look for NULL in {', '.join(parts.loosened)}",
+            do=("SELECT true",),
+            undo=tuple(_prove(parts, column) for column in parts.loosened),
+            scans=True,
+        ),
+        main,
+    )
+
+
+def _not_null_name(parts: Parts, column: str) -> str:
+    return meanwhile(parts.change, f"{parts.delta.table.name}_{column}_not_null")
+
+
+def _not_null_check(parts: Parts, column: str) -> str:
+    name = quote(_not_null_name(parts, column))
+    return f"ALTER TABLE {parts.quoted} ADD CONSTRAINT {name} CHECK ({quote(column)} IS NOT NULL) NOT VALID"
+
+
+def _prove(parts: Parts, column: str) -> str:
+    name = quote(_not_null_name(parts, column))
+    return (
+        f"DO $crossfade$ BEGIN ALTER TABLE {parts.quoted} VALIDATE CONSTRAINT {name};"
+        " EXCEPTION WHEN check_violation THEN NULL; END $crossfade$"
+    )
+
+
+def _tighten(parts: Parts, column: str) -> str:
+    name = _not_null_name(parts, column)
+    return (
+        "DO $crossfade$ BEGIN IF (SELECT convalidated FROM pg_catalog.pg_constraint"
+        f" WHERE conrelid = {literal(parts.quoted)}::pg_catalog.regclass AND conname = {literal(name)})"
+        f" THEN ALTER TABLE {parts.quoted} ALTER COLUMN {quote(column)} SET NOT NULL;"
+        f" ALTER TABLE {parts.quoted} DROP CONSTRAINT {quote(name)}; END IF; END $crossfade$"
+    )
+
+
+def _backfill(parts: Parts) -> Sequence[Backfill]:
+    if not parts.fills:
+        return ()
+    differs = list(dict.fromkeys(fill.differs for fill in parts.fills if fill.differs))
+    return (
+        Backfill(
+            key=f"backfill:{parts.delta.says}",
+            table=parts.quoted,
+            assignments=tuple((fill.column, fill.value) for fill in parts.fills),
+            unfilled=" OR ".join(dict.fromkeys(fill.unfilled for fill in parts.fills)),
+            differs=" OR ".join(differs) or "false",
+        ),
+    )
+
+
+def _strict(parts: Parts) -> Sequence[Unit]:
+    checks = [(_not_null_name(parts, name), f"CHECK ({quote(name)} IS NOT NULL)") for name in parts.late_not_null]
+    checks += [(late.meanwhile, late.definition) for late in parts.late_checks]
+    if not checks:
+        return ()
+    table = f"ALTER TABLE {parts.quoted}"
+    return (
+        Unit(
+            key=f"bind:{parts.delta.says}",
+            says="bind new rows to what the new version promises",
+            do=tuple(f"{table} ADD CONSTRAINT {quote(name)} {check} NOT VALID" for name, check in checks),
+            undo=tuple(f"{table} DROP CONSTRAINT IF EXISTS {quote(name)}" for name, _ in checks),
+            locks=((parts.quoted, _BLOCKS),),
+        ),
+        Unit(
+            key=f"validate:{parts.delta.says}",
+            says="check the rows that are there",
+            do=tuple(f"{table} VALIDATE CONSTRAINT {quote(name)}" for name, _ in checks),
+            undo=("SELECT true",),  # the constraint goes with the unit before
+            scans=True,
+        ),
+    )
+
+
+def _hide(parts: Parts, pair: Pair, pair_hidden: Pair) -> Sequence[Unit]:
+    do, undo = list(parts.hide), list(parts.unhide)
+    table = f"ALTER TABLE {parts.quoted}"
+    for column in parts.late_not_null:
+        do.append(f"{table} ALTER COLUMN {quote(column)} SET NOT NULL")
+        do.append(f"{table} DROP CONSTRAINT IF EXISTS {quote(_not_null_name(parts, column))}")
+        undo.append(f"{table} ALTER COLUMN {quote(column)} DROP NOT NULL")
+    if not do:
+        return ()
+    undo.reverse()
+    if pair_hidden.functions() != pair.functions():
+        do += pair_hidden.functions()
+        undo += pair.functions()
+    says = f"hide {', '.join(parts.hidden)}" if parts.hidden else "bind what the new version promises"
+    return (
+        Unit(
+            key=f"hide:{parts.delta.says}",
+            says=says,
+            do=tuple(do),
+            undo=tuple(undo),
+            locks=((parts.quoted, _BLOCKS),),
+            retypes=(parts.quoted,) if parts.hidden else (),
+        ),
+    )
+
+
+def _purge(parts: Parts, pair: Pair) -> Sequence[Unit]:
+    """First what keeps the shapes in step, with all that a row without the old shape would break; then the columns."""
+    table, says = f"ALTER TABLE {parts.quoted}", parts.delta.says
+    units = []
+    stop = [*(pair.drop() if pair.needed else ()), *_let_go(parts)]
+    if stop:
+        key, locks = f"purge-sync:{says}", ((parts.quoted, _BLOCKS),)
+        units.append(Unit(key=key, says="the old shape is not kept in step any more", do=tuple(stop), locks=locks))
+    do = [f"{table} DROP COLUMN {quote(name)}" for name in parts.hidden.values()]
+    do += parts.purge
+    do += [f"{table} RENAME CONSTRAINT {quote(late.meanwhile)} TO {quote(late.name)}" for late in parts.late_checks]
+    if do:
+        pointed = {quote_table(*one.references) for one in _old_constraints(parts) if one.references}
+        units.append(
+            Unit(
+                key=f"purge:{says}",
+                says=f"drop {', '.join(parts.hidden)}",
+                do=tuple(do),
+                locks=tuple((name, _BLOCKS) for name in sorted({parts.quoted, *pointed})),
+                retypes=(parts.quoted,),
+            )
+        )
+    return units
+
+
+def _let_go(parts: Parts) -> Sequence[str]:
+    """Take off the hidden columns what only their trigger, or the old version, could satisfy."""
+    table = f"ALTER TABLE {parts.quoted}"
+    lines = [f"{table} DROP CONSTRAINT {quote(one.name)}" for one in _old_constraints(parts) if one.kind == "c"]
+    for name, called in parts.hidden.items():
+        column = parts.delta.table.column(name)
+        assert column is not None
+        if column.not_null and column.default is None and not column.identity and name not in parts.loosened:
+            lines.append(f"{table} ALTER COLUMN {quote(called)} DROP NOT NULL")
+    return lines
+
+
+def _old_constraints(parts: Parts) -> Sequence[Constraint]:
+    return [one for one in parts.delta.table.constraints if set(one.columns) & set(parts.hidden)]
+
+
+def _purge_keeps(parts: Parts, hidden: Pair) -> Sequence[Kept]:
+    table = parts.delta.table
+    kept: list[tuple[Sequence[str], str]] = []
+    plain: list[str] = []
+    for columns, rows in parts.old_only:
+        if rows == "down":
+            group = next(one for one in hidden.groups.two_way if one.old[0].name == columns[0])
+            kept.append((columns, hidden.out_of_step_down(group, "")))
+        else:
+            plain += columns
+    if plain:
+        kept.append((plain, " OR ".join(f"{quote(parts.hidden[name])} IS NOT NULL" for name in plain)))
+    return tuple(
+        Kept(
+            table=parts.quoted,
+            key=tuple(quote(name) for name in table.key),
+            columns=tuple(quote(parts.hidden[name]) for name in columns),
+            attic=attic(parts.change, table.schema, table.name, f"purge_{number}" if number else "purge"),
+            only_new=rows,
+        )
+        for number, (columns, rows) in enumerate(kept)
+    )
+
+
+def _undo_keeps(parts: Parts) -> Sequence[Kept]:
+    table = parts.delta.table
+    columns = [*parts.new_only, *parts.loosened]
+    if not columns:
+        return ()
+    rows = [*dict.fromkeys(parts.new_only.values()), *(f"{quote(name)} IS NULL" for name in parts.loosened)]
+    return (
+        Kept(
+            table=parts.quoted,
+            key=tuple(quote(name) for name in table.key),
+            columns=tuple(quote(name) for name in columns),
+            attic=attic(parts.change, table.schema, table.name, "undo"),
+            only_new=" OR ".join(rows),
+        ),
+    )

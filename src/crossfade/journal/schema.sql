@@ -118,6 +118,8 @@ BEGIN
     END IF;
 END
 $$;
+-- Said, since an administrator may have taken this default away; writes of the lanes would fail without it.
+GRANT EXECUTE ON FUNCTION crossfade_sync.note(text, text, text, jsonb, jsonb) TO PUBLIC;
 
 -- Which shape a lane's role writes; asked by a trigger only where a write itself does not tell.
 CREATE TABLE crossfade_sync.lane (

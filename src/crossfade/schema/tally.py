@@ -64,6 +64,7 @@ class Tally:
             "rows_this_run": self.rows,
             "pages": self.pages,
             "took_s": round(took_s, 3),
+            "busy_s": round(self.busy_ms / 1000, 3),  # in the statements that fill; the rest is rests, waits, commits
             "rested_s": round(rested_s, 3),
             "rows_per_s": round(self.rows / took_s) if took_s > 0 else 0,
             "wal_bytes_per_row": round(self.wal_bytes / self.rows) if self.rows else 0,

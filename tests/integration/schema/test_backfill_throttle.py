@@ -153,7 +153,7 @@ def test_it_rests_while_a_real_standby_is_behind_and_an_ordinary_role_is_told_th
         ):
             assert time.monotonic() < until
             time.sleep(0.05)
-    make_items(url, 5000)
+    make_items(url, 40_000)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ALTER TABLE public.items OWNER TO plain")
 
@@ -166,7 +166,7 @@ def test_it_rests_while_a_real_standby_is_behind_and_an_ordinary_role_is_told_th
         assert connection.execute("SELECT count(*) > 0 FROM public.items WHERE code IS NULL").fetchone() == (True,)
 
     blind = Fill(url.replace("postgres:primary-password", "plain:plain"), fill.settings)
-    assert blind.run()["rows"] == 5000
+    assert blind.run()["rows"] == 40_000
     assert blind.rests == []
     assert blind.said[0] == (
         "how far standbys are behind cannot be seen by this role, so it is not rested for: GRANT pg_monitor"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as File
 
 from crossfade.judge.judge import Judge
+from crossfade.model.change import Change
 from crossfade.model.ports import LaneSpec, ProcessSpec, Row, Slot
 from crossfade.model.requirement import (
     Config,
@@ -20,12 +21,14 @@ from crossfade.model.requirement import (
 )
 from crossfade.model.verdict import EndpointLimit
 from crossfade.model.walker import Phase
-from crossfade.plan.release import Named, plan_release
+from crossfade.plan.release import NO_SCHEMA, Named, SchemaPart, plan_release
 from crossfade.testing.clock import FakeClock
 from crossfade.testing.journal import FakeJournal, FakeLease, Killed
+from crossfade.testing.schema import FakeSchemaEngine
 from crossfade.testing.world import FakeProxy, FakeRuntime, FakeWorld
 from crossfade.walk.acts import Lanes, Parts, ReleaseActs
 from crossfade.walk.asks import Asks
+from crossfade.walk.change_walk import ChangeWalk
 from crossfade.walk.health import Answer
 from crossfade.walk.loop import Release, Turn, Walker, read_release
 from crossfade.walk.loop import plan_release as write_plan
@@ -49,6 +52,9 @@ def config(**traffic: object) -> Config:
     )
 
 
+CHANGE = Change("c1", "v2.sql", "base", ["public.orders"])
+
+
 class AtOnce:
     """Background work that is done when it is asked for: a simulation has no threads."""
 
@@ -63,6 +69,7 @@ class Simulated:
     seed: int
     folder: File
     config: Config = field(default_factory=config)
+    engine: FakeSchemaEngine | None = None  # with one, the release walks CHANGE
 
     def __post_init__(self) -> None:
         self.clock = FakeClock()
@@ -95,14 +102,25 @@ class Simulated:
 
         return Parts(
             FakeProxy(self.world), FakeRuntime(self.world), self.clock, nullcontext, nullcontext, probe,
-            lambda: "proven", list,
+            lambda: "proven", list, change=self.change_walk(),
         )  # fmt: skip
+
+    def change_walk(self) -> ChangeWalk | None:
+        """The schema's side, where there is one."""
+        if self.engine is None:
+            return None
+        roles = {"left": "old", "right": "new"}
+        left = lambda: ["v1 is still there"] if Slot.LEFT in self.world.lanes else []  # noqa: E731
+        return ChangeWalk(self.engine, CHANGE, "v2", "v1", self.clock, roles=roles, left_over=left)
 
     def walker(self) -> Walker:
         """A walker that begins, or resumes from the journal's last row."""
         release = read_release(list(self.journal.rows()))
         if release is None:
-            path = plan_release(self.config, Named("v1", "d1"), Named("v2", "d2"), "c")
+            schema = NO_SCHEMA
+            if self.engine is not None:
+                schema = SchemaPart(self.engine.stage, CHANGE.tables, CHANGE)
+            path = plan_release(self.config, Named("v1", "d1"), Named("v2", "d2"), "c", schema)
             release = write_plan(self.journal, "r1", path, {})
         lanes, parts = self.lanes(release), self.parts()
         limit = EndpointLimit("order", True, 0.02, 500, 0.05, 10_000)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from crossfade.model.path import Path
 from crossfade.model.verdict import Outcome, Verdict
-from crossfade.model.walker import ENDED, Event, Phase, State, Zone, zone
+from crossfade.model.walker import ENDED, GOING_BACK, Event, Phase, State, Zone, zone
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Facts:
     new_down_s: float = 0.0  # how long the new lane has had no healthy instance
     old_down_s: float = 0.0
     foreign: Sequence[str] = ()  # instances of a third version, by name
+    schema_behind: str = ""  # what the database lacks of the position's schema, as a sentence
     blind: Sequence[str] = ()  # what cannot be seen, by name with the reason
     stood_s: float = 0.0  # how long at this position
     step_min_s: float = 0.0
@@ -72,7 +73,7 @@ def decide(path: Path, state: State, facts: Facts) -> Decision:
 
 def _danger(path: Path, state: State, facts: Facts) -> Decision | None:
     """What must bring the traffic back now. While it is coming back already there is nothing to add."""
-    if state.phase in (Phase.RETURNING, Phase.RESTORING, Phase.UNDOING):
+    if state.phase in GOING_BACK:
         return None
     at = zone(path, state.index)
     if facts.fuse_tripped:
@@ -84,6 +85,8 @@ def _danger(path: Path, state: State, facts: Facts) -> Decision | None:
         if verdict.attribution == "shared, unattributed":
             return Decision(Event.SHARED_TROUBLE, verdict.reason)
         return Decision(Event.VERDICT_FAIL, verdict.reason)
+    if facts.schema_behind and (at is not Zone.QUIET or state.phase in (Phase.STANDING, Phase.STEPPING)):
+        return Decision(Event.SCHEMA_BEHIND, facts.schema_behind)
     new_is_used = at is not Zone.QUIET
     if new_is_used and facts.new.wanted and facts.new_down_s >= LANE_DOWN_S:
         return Decision(
@@ -102,11 +105,11 @@ def _person(facts: Facts, state: State) -> Decision | None:
 
 def _unknown_world(path: Path, state: State, facts: Facts) -> Decision | None:
     """What the path does not know of: a third version, an old lane that died by itself."""
-    if state.phase in (Phase.RETURNING, Phase.RESTORING, Phase.UNDOING, Phase.HALTED):
+    if state.phase in (*GOING_BACK, Phase.HALTED):
         return None
     if facts.foreign:
         return Decision(Event.THIRD_VERSION, f"a third version is alive: {', '.join(facts.foreign)}")
-    old_is_needed = zone(path, state.index) is not Zone.ALONE and state.phase is not Phase.STEPPING
+    old_is_needed = zone(path, state.index) not in (Zone.ALONE, Zone.HIDDEN) and state.phase is not Phase.STEPPING
     if old_is_needed and facts.old.wanted and facts.old_down_s >= LANE_DOWN_S:
         return Decision(
             Event.OLD_LANE_DOWN,
@@ -132,7 +135,7 @@ def _progress(path: Path, state: State, facts: Facts) -> Decision:
         return Decision(None, state.cause or f"{state.phase}")
     position = path.positions[state.index]
     if state.index == len(path.steps):
-        return Decision(Event.FINISHED, f"{path.new_version} serves alone")
+        return Decision(Event.FINISHED, f"{path.new_version or path.old_version} serves alone")
     if not path.steps[state.index].gated:
         return Decision(Event.ADVANCE, f"nothing is to be shown at {position.name}")
     if facts.stood_s < facts.step_min_s:

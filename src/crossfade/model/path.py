@@ -28,6 +28,7 @@ class Kind(StrEnum):
     STEADY = "steady"
     EXPANDED = "expanded"
     BACKFILLED = "backfilled"
+    RECORDED = "recorded"
     STANDBY = "standby"
     SMOKED = "smoked"
     CLAIMING = "claiming"
@@ -84,13 +85,23 @@ class Position:
 class Act(StrEnum):
     """What a step does. Each is idempotent: done twice is done once."""
 
+    EXPAND = "expand"
+    BACKFILL = "backfill"
+    RECORD = "record"
     START_NEW = "start new"
     SMOKE = "smoke"
     SET_SHARE = "set share"
     RETIRE_OLD = "retire old"
+    DETACH = "detach"
+    PURGE = "purge"
+    ATTACH = "attach"
     START_OLD = "start old"
     FADER_TO_OLD = "fader to old"
     STOP_NEW = "stop new"
+    UNDO_CHANGE = "undo change"
+
+
+OF_THE_SCHEMA = frozenset({Act.EXPAND, Act.BACKFILL, Act.RECORD, Act.DETACH, Act.PURGE, Act.ATTACH, Act.UNDO_CHANGE})
 
 
 @dataclass(frozen=True)
@@ -120,6 +131,9 @@ class Path:
     config_digest: str
     positions: Sequence[Position]
     steps: Sequence[Step]
+    change_id: str = ""  # the schema change that this path walks; empty: none of its own
+    change_name: str = ""
+    change_digest: str = ""  # binds every statement of the change and the schema it was planned against
 
     def check_invariants(self) -> Path:
         """Assert what the module docstring promises, and hand the path back."""
@@ -135,7 +149,28 @@ class Path:
             assert position.workers, position
         irreversible = [not step.reversible for step in self.steps]
         assert irreversible == sorted(irreversible), "no way back behind an irreversible step"
+        ranks = [self.stage(index).rank for index in range(len(self.positions))]
+        assert self.maintenance or ranks == sorted(ranks), f"stages only grow: {ranks}"
+        assert self.change_id or not OF_THE_SCHEMA & {step.act for step in self.steps}, "what is walked has an id"
         return self
+
+    @property
+    def maintenance(self) -> bool:
+        """Whether only the schema moves: one version serves throughout, called the old one, and the fader is still."""
+        return all(step.act in OF_THE_SCHEMA for step in self.steps)
+
+    def stage(self, index: int) -> Stage:
+        """Where the schema change stands at a position; BASE where there is none."""
+        return next(iter(self.positions[index].schema.values()), Stage.BASE)
+
+    @property
+    def begin_of_lane(self) -> int:
+        """The index of the last position before the new lane is started: what a release that came back stands at."""
+        return next((i for i, step in enumerate(self.steps) if step.act is Act.START_NEW), 0)
+
+    def half_expanded(self, index: int) -> bool:
+        """Whether the expansion may be half done while the release is at, or comes back from, a position."""
+        return any(step.act is Act.EXPAND and index <= i for i, step in enumerate(self.steps))
 
     @property
     def first_share_index(self) -> int:

@@ -323,6 +323,7 @@ class SchemaFacts:
 
     open: Standing | None  # expanded or backfilled, neither detached nor undone; at most one
     detached: Sequence[Standing] = ()  # waiting for purge, oldest first
+    gone: Sequence[str] = ()  # ids of changes that were purged: what they wanted is simply there
 
 
 class SchemaEngine(Protocol):

@@ -12,8 +12,10 @@ Theory of operation. A release stands at one position of its path (`State.index`
 arrives; the row of the phase and the zone of the position give the next phase; the phase says which act
 is under way. The zone is how far the fader is: the same failure means *undo* while no customer has
 reached the new lane, *return the traffic* while one has and the old lane is there, and *start the old
-lane first* once it is gone. Where going on and going back are both unsafe the phase is HALTED: the healthy
-lane keeps serving and a person is told what to do (I12).
+lane first* once it is gone; where the shape of the data that it reads is hidden, *attach* that before. Where
+going on and going back are both unsafe the phase is HALTED: the healthy lane keeps serving and a person is
+told what to do (I12). A release that came back leaves the schema expanded, so that a fixed version finds it
+there; one that is abandoned, or failed while it expanded, clears it, too.
 
 The way back never asks whether it is allowed: RETURNING retries until the fader is on the old slot.
 """
@@ -24,6 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from crossfade.model.change import Stage
 from crossfade.model.path import Act, Path, Presence, Step
 from crossfade.model.ports import FULL_BP
 
@@ -36,8 +39,10 @@ class Phase(StrEnum):
     PAUSED = "paused"  # a person asked to stand still; still watching, still able to come back
     HELD = "held"  # too little is known to go on or back
     RETURNING = "returning"  # the fader is going to the old slot
+    ATTACHING = "attaching"  # the old shape of the data is being brought back into sight
     RESTORING = "restoring"  # the old lane is being started, so that traffic can return
     UNDOING = "undoing"  # no customer on the new lane any more; it is being drained and stopped
+    CLEARING = "clearing"  # what was added to the schema is being taken away again
     HALTED = "halted"  # a person must decide
     STRANDED = "stranded"  # the way back itself failed; a person must help it on
     COMPLETED = "completed"
@@ -52,6 +57,8 @@ class Zone(StrEnum):
     SHARED = "shared"  # both lanes serve
     FULL = "full"  # the new lane serves alone, the old one is warm
     ALONE = "alone"  # the old lane is gone
+    HIDDEN = "hidden"  # the old lane is gone, and the shape of the data that it reads is out of sight
+    STILL = "still"  # only the schema moves: no fader, no lanes
 
 
 class Event(StrEnum):
@@ -67,6 +74,7 @@ class Event(StrEnum):
     NEW_LANE_DOWN = "new lane down"  # none of its instances takes requests
     OLD_LANE_DOWN = "old lane down"  # the same for the old lane: the way back is lost
     THIRD_VERSION = "third version"  # something is alive that belongs to neither lane
+    SCHEMA_BEHIND = "schema behind"  # the database lacks what the release stands on: a failover lost it
     BLIND = "blind"  # a signal or the journal is lost
     SIGHTED = "sighted"  # it is back, or the verdict that was missing is there
     CAP_REACHED = "cap reached"  # the step's longest time is over without a verdict
@@ -78,6 +86,8 @@ class Event(StrEnum):
 
 ALL = tuple(Zone)
 _P, _Z, _E = Phase, Zone, Event
+# Where the new lane may be the only healthy copy, or a step cannot be half taken back.
+LAST_COPY = (_Z.FULL, _Z.ALONE, _Z.HIDDEN, _Z.STILL)
 
 
 def _to(phase: Phase, *zones: Zone) -> Mapping[Zone, Phase]:
@@ -90,6 +100,7 @@ BACK: Mapping[Zone, Phase] = {
     _Z.SHARED: _P.RETURNING,
     _Z.FULL: _P.RETURNING,
     _Z.ALONE: _P.RESTORING,
+    _Z.HIDDEN: _P.ATTACHING,
 }
 # While the old lane is being retired it may be half gone: make sure of it first (starting it is idempotent).
 BACK_FROM_STEP: Mapping[Zone, Phase] = {**BACK, _Z.FULL: _P.RESTORING}
@@ -99,6 +110,7 @@ _GO_BACK = {
     _E.SHARED_TROUBLE: BACK,
     _E.FUSE_TRIPPED: BACK,
     _E.NEW_LANE_DOWN: BACK,
+    _E.SCHEMA_BEHIND: {**BACK, _Z.QUIET: _P.STANDING},  # every act is idempotent: walked again from the beginning
     _E.ROLLBACK: BACK,
     _E.ABANDON: BACK,
 }
@@ -120,8 +132,9 @@ TABLE: Mapping[Phase, Mapping[Event, Mapping[Zone, Phase]]] = {
     _P.STEPPING: {
         _E.ACT_DONE: _to(_P.STANDING),
         # Retiring failed: the new lane may be the only healthy copy, so nothing is torn down.
-        _E.ACT_FAILED: {_Z.QUIET: _P.UNDOING, _Z.SHARED: _P.RETURNING, _Z.FULL: _P.HALTED, _Z.ALONE: _P.HALTED},
+        _E.ACT_FAILED: {_Z.QUIET: _P.UNDOING, _Z.SHARED: _P.RETURNING, **dict.fromkeys(LAST_COPY, _P.HALTED)},
         **dict.fromkeys(_GO_BACK, BACK_FROM_STEP),
+        _E.SCHEMA_BEHIND: {**BACK_FROM_STEP, _Z.QUIET: _P.STANDING},
         _E.THIRD_VERSION: _to(_P.HALTED),
     },
     _P.PAUSED: {**_GO_BACK, **_CANNOT_GO_BACK, _E.RESUME: _to(_P.STANDING)},
@@ -138,6 +151,12 @@ TABLE: Mapping[Phase, Mapping[Event, Mapping[Zone, Phase]]] = {
         _E.ROLLBACK: _to(_P.RETURNING),  # it is on its way already
         _E.ABANDON: _to(_P.RETURNING),
     },
+    _P.ATTACHING: {
+        _E.ACT_DONE: _to(_P.RESTORING),
+        _E.ACT_FAILED: _to(_P.STRANDED),
+        _E.ROLLBACK: _to(_P.ATTACHING),  # it is on its way already
+        _E.ABANDON: _to(_P.ATTACHING),
+    },
     _P.RESTORING: {
         _E.ACT_DONE: _to(_P.RETURNING),
         _E.ACT_FAILED: _to(_P.STRANDED),
@@ -145,10 +164,16 @@ TABLE: Mapping[Phase, Mapping[Event, Mapping[Zone, Phase]]] = {
         _E.ABANDON: _to(_P.RESTORING),
     },
     _P.UNDOING: {
-        _E.ACT_DONE: _to(_P.ROLLED_BACK),  # or ABANDONED: see advance()
+        _E.ACT_DONE: _to(_P.ROLLED_BACK),  # or ABANDONED, or CLEARING first: see advance()
         _E.ACT_FAILED: _to(_P.STRANDED),
         _E.ROLLBACK: _to(_P.UNDOING),  # it is on its way already
         _E.ABANDON: _to(_P.UNDOING),
+    },
+    _P.CLEARING: {
+        _E.ACT_DONE: _to(_P.ROLLED_BACK),  # or ABANDONED: see advance()
+        _E.ACT_FAILED: _to(_P.STRANDED),
+        _E.ROLLBACK: _to(_P.CLEARING),  # it is on its way already
+        _E.ABANDON: _to(_P.CLEARING),
     },
     _P.HALTED: {
         _E.ROLLBACK: BACK_FROM_STEP,
@@ -158,12 +183,12 @@ TABLE: Mapping[Phase, Mapping[Event, Mapping[Zone, Phase]]] = {
     },
     _P.STRANDED: dict.fromkeys((_E.RESUME, _E.ROLLBACK, _E.ABANDON), BACK_FROM_STEP),
     _P.COMPLETED: {_E.ROLLBACK: BACK, _E.ABANDON: BACK},
-    _P.ROLLED_BACK: {},
+    _P.ROLLED_BACK: {_E.ABANDON: _to(_P.CLEARING, _Z.QUIET)},  # where the schema is still expanded
     _P.ABANDONED: {},
 }
 
 ENDED = frozenset({_P.COMPLETED, _P.ROLLED_BACK, _P.ABANDONED})
-GOING_BACK = frozenset({_P.RETURNING, _P.RESTORING, _P.UNDOING, _P.STRANDED})
+GOING_BACK = frozenset({_P.ATTACHING, _P.RETURNING, _P.RESTORING, _P.UNDOING, _P.CLEARING, _P.STRANDED})
 
 
 @dataclass(frozen=True)
@@ -216,22 +241,28 @@ def start(path: Path) -> State:
 def zone(path: Path, index: int) -> Zone:
     """How far the fader is at a position."""
     position = path.positions[index]
+    if path.maintenance:
+        return Zone.STILL
     if not position.exposed:
         return Zone.QUIET
     if position.old is Presence.ABSENT:
-        return Zone.ALONE
+        return Zone.HIDDEN if path.change_id and path.stage(index) is Stage.HIDDEN else Zone.ALONE
     return Zone.FULL if position.new_share_bp == FULL_BP else Zone.SHARED
 
 
 def zone_in_flight(path: Path, state: State) -> Zone:
     """The zone that counts while a step is under way: the farther of its two ends for a share that is being set.
 
-    A first share that was intended may be in force already, so its failure must return the traffic.
+    A first share that was intended may be in force already, so its failure must return the traffic. A detach that
+    was intended may be done, so the way back attaches first.
     """
     here = zone(path, state.index)
-    if state.phase is Phase.STEPPING and path.steps[state.index].act is Act.SET_SHARE and here is Zone.QUIET:
+    if state.phase is not Phase.STEPPING:
+        return here
+    act = path.steps[state.index].act
+    if act is Act.SET_SHARE and here is Zone.QUIET:
         return Zone.SHARED
-    return here
+    return Zone.HIDDEN if act is Act.DETACH and here is Zone.ALONE else here
 
 
 def act_of(path: Path, state: State) -> Step | None:
@@ -241,10 +272,14 @@ def act_of(path: Path, state: State) -> Step | None:
             return path.steps[state.index]
         case Phase.RETURNING:
             return Step(Act.FADER_TO_OLD)
+        case Phase.ATTACHING:
+            return Step(Act.ATTACH)
         case Phase.RESTORING:
             return Step(Act.START_OLD)
         case Phase.UNDOING:
             return Step(Act.STOP_NEW)
+        case Phase.CLEARING:
+            return Step(Act.UNDO_CHANGE)
         case _:
             return None
 
@@ -252,20 +287,27 @@ def act_of(path: Path, state: State) -> Step | None:
 def advance(path: Path, state: State, event: Event, cause: str = "", by: str = "") -> State | Refusal:
     """Apply one event. Pure: the table, the path and the state decide."""
     row = TABLE[state.phase].get(event)
-    if row is None:
+    if row is None or (state.phase is Phase.ROLLED_BACK and not path.change_id):
         return Refusal(state.phase, event, f"a release that is {state.phase} cannot take: {event}")
     at = zone_in_flight(path, state)
     phase = row.get(at)
     if phase is None:
         return Refusal(state.phase, event, f"{event} means nothing while the fader is {at}")
+    abandon = state.abandon or event is Event.ABANDON
     index = state.index
     if state.phase is Phase.STEPPING and event is Event.ACT_DONE:
         index += 1
     if phase is Phase.UNDOING and state.phase is not Phase.UNDOING:
         index = min(index, path.first_share_index - 1)  # no customer is on the new lane any more
-    if phase in ENDED and phase is not Phase.COMPLETED:
+    if phase is Phase.STANDING and event is Event.SCHEMA_BEHIND:
         index = 0
-        phase = Phase.ABANDONED if state.abandon else Phase.ROLLED_BACK
+    if phase in ENDED and phase is not Phase.COMPLETED:
+        cleared = state.phase is Phase.CLEARING
+        if not cleared and path.change_id and (abandon or path.half_expanded(index)):
+            phase = Phase.CLEARING
+        else:
+            index = 0 if cleared or abandon else min(index, path.begin_of_lane)
+            phase = Phase.ABANDONED if abandon else Phase.ROLLED_BACK
     if phase is Phase.COMPLETED or (phase is Phase.STANDING and event is not Event.ACT_DONE):
         return replace(state, phase=phase, index=index, cause="", by="")
     return State(
@@ -273,5 +315,5 @@ def advance(path: Path, state: State, event: Event, cause: str = "", by: str = "
         index=index,
         cause=cause if cause and not (state.phase in GOING_BACK and state.cause) else state.cause,
         by=by if by and not (state.phase in GOING_BACK and state.by) else state.by,
-        abandon=state.abandon or event is Event.ABANDON,
+        abandon=abandon,
     )

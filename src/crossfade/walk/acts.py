@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from crossfade.model.errors import CrossfadeError, Exit
-from crossfade.model.path import Act, Path, Step
+from crossfade.model.path import OF_THE_SCHEMA, Act, Path, Step
 from crossfade.model.ports import (
     FULL_BP,
     Address,
@@ -27,6 +27,7 @@ from crossfade.model.ports import (
 )
 from crossfade.model.walker import Phase, State
 from crossfade.walk.background import Background, Working
+from crossfade.walk.change_walk import ChangeWalk
 from crossfade.walk.health import Answer
 from crossfade.walk.loop import Look, Progress
 
@@ -75,6 +76,7 @@ class Parts:
     prove_ready_check: Callable[[], str]  # raises when the deep check does not see a cut dependency
     smoke: Callable[[], Sequence[str]]  # the problems found through the pinned new lane
     foreign: Callable[[], Sequence[str]] = tuple  # instances alive that belong to neither lane
+    change: ChangeWalk | None = None  # None: no schema change is walked or open
 
 
 class ReleaseActs:
@@ -86,10 +88,14 @@ class ReleaseActs:
         self._background = Background()
         self._ready_proof: str | None = None
         self._begun: dict[Act, float] = {}  # when an act was first looked at, monotonic seconds
+        self._dark_since: dict[Act, float] = {}  # since when something that the act needs does not answer
+        self._changing: Act | None = None  # the schema's act that is wanted; another one stops soon
 
     def arrived(self, state: State) -> None:
         """Begin the next act's time anew; stamp the records with the position."""
         self._begun.clear()
+        self._dark_since.clear()
+        self._changing = None
         if state.phase in (Phase.STANDING, Phase.STEPPING):
             try:
                 with self._parts.guard():
@@ -99,42 +105,65 @@ class ReleaseActs:
 
     def slice(self, step: Step, state: State) -> Look:
         """Do, or look at, the act of this state."""
-        self._begun.setdefault(step.act, self._parts.clock.monotonic_s())
+        now_s = self._parts.clock.monotonic_s()
+        self._begun.setdefault(step.act, now_s)
         try:
-            match step.act:
-                case Act.START_NEW:
-                    return self._start_new()
-                case Act.SMOKE:
-                    return self._smoke()
-                case Act.SET_SHARE:
-                    assert step.share_bp is not None
-                    return self._set_share(step.share_bp, state.index + 1)
-                case Act.RETIRE_OLD:
-                    return self._end_lane(self._lanes.old_slot, step.act)
-                case Act.START_OLD:
-                    return self._start_old()
-                case Act.FADER_TO_OLD:
-                    return self._fader_to_old()
-                case Act.STOP_NEW:
-                    return self._end_lane(self._lanes.new_slot, step.act)
+            look = self._look(step, state)
         except CrossfadeError as error:
             if error.id == "lease-lost":
                 raise
-            took_s = self._parts.clock.monotonic_s() - self._begun[step.act]
-            if error.exit is Exit.UNREACHABLE and took_s < UNREACHABLE_FOR_S:
+            dark_s = now_s - self._dark_since.setdefault(step.act, now_s)
+            if error.exit is Exit.UNREACHABLE and dark_s < UNREACHABLE_FOR_S:
                 return Look(Progress.WORKING, f"{step.act} is tried again: {error.message}")
             return Look(Progress.FAILED, error.render())
+        self._dark_since.pop(step.act, None)
+        return look
+
+    def _look(self, step: Step, state: State) -> Look:
+        if step.act in OF_THE_SCHEMA:
+            return self._change(step.act)
+        match step.act:
+            case Act.START_NEW:
+                return self._start_new()
+            case Act.SMOKE:
+                return self._smoke()
+            case Act.SET_SHARE:
+                assert step.share_bp is not None
+                return self._set_share(step.share_bp, state.index + 1)
+            case Act.START_OLD:
+                return self._start_old()
+            case Act.FADER_TO_OLD:
+                return self._fader_to_old()
+            case Act.STOP_NEW:
+                return self._end_lane(self._lanes.new_slot, step.act)
+            case _:
+                return self._end_lane(self._lanes.old_slot, step.act)
+
+    def _change(self, act: Act) -> Look:
+        """One act of the schema, in the background; it stops soon once the release wants something else."""
+        walk = self._parts.change
+        assert walk is not None, "a path with a step of the schema has its change"
+        self._changing = act
+        done = self._background.run(f"{act} the change", lambda: walk.run(act, lambda: self._changing is act))
+        if isinstance(done, Working):
+            return Look(Progress.WORKING, walk.said or f"{act}: {walk.change.name}")
+        return Look(Progress.DONE, done.says, dict(done.data))
 
     # -- starting ---------------------------------------------------------------------------------
 
     def _start_new(self) -> Look:
         if self._ready_proof is None:
-            proof = self._background.run("prove ready check", self._parts.prove_ready_check)
+            proof = self._background.run("prove ready check", self._prove)
             if isinstance(proof, Working):
                 return Look(Progress.WORKING, "proving that the ready check sees a cut dependency")
             self._ready_proof = proof
             self._begun[Act.START_NEW] = self._parts.clock.monotonic_s()  # the boot is timed without the proof
         return self._start(self._lanes.new, self._lanes.ready_path, Act.START_NEW, self._ready_proof)
+
+    def _prove(self) -> str:
+        if self._parts.change is not None:
+            self._parts.change.point_lanes()
+        return self._parts.prove_ready_check()
 
     def _start_old(self) -> Look:
         if self._lanes.old is None:

@@ -75,6 +75,7 @@ class LiveObserver:
         self._verdict_s = 0.0
         self.proxy: ProxyFacts | None = None
         self._running: Mapping[Slot, LaneFacts] | None = {}
+        self._schema_behind: tuple[int, str] | None = None  # at which position, what; None: not looked at yet
 
     # -- one turn ---------------------------------------------------------------------------------
 
@@ -87,6 +88,7 @@ class LiveObserver:
         blind += self._look_at_runtime()
         if behind := self._behind():
             blind.append(f"the journal ({behind}); crossfade resume --adopt accepts it")
+        blind += self._look_at_schema(state)
         self._feed(wall_s)
         blind += self._look_at_records(state, now_s)
         standing = dwell(self._config, self._lanes.path, state.index)
@@ -98,6 +100,7 @@ class LiveObserver:
             new=self._health(self._lanes.new_slot, now_s),
             old_down_s=self._down_s(self._lanes.old_slot, now_s),
             new_down_s=self._down_s(self._lanes.new_slot, now_s),
+            schema_behind=self._behind_at(state.index),
             foreign=self._foreign(now_s),
             blind=tuple(blind) if state.phase in WATCHING else (),
             stood_s=now_s - self._arrived_s,
@@ -155,6 +158,28 @@ class LiveObserver:
             self._running = None
             return [f"the runtime ({error.message})"]
         return []
+
+    def _look_at_schema(self, state: State) -> list[str]:
+        """Once for each walker: whether the database still has what the release stands on.
+
+        Only a failover or a restore can take it away, and after one the journal is bound anew, by a new walker.
+        """
+        change = self._parts.change
+        if change is None or self._schema_behind is not None or self._behind() or not change.may_ask():
+            return []
+        try:
+            self._schema_behind = (state.index, change.behind(self._lanes.path, state.index))
+        except CrossfadeError as error:
+            return [f"the schema ({error.message})"]
+        return []
+
+    def _behind_at(self, index: int) -> str:
+        """What was found, for as long as the release stands where it was found; what it does then mends it."""
+        if self._schema_behind is None:
+            return ""
+        if self._schema_behind[0] != index:
+            self._schema_behind = (index, "")
+        return self._schema_behind[1]
 
     def _feed(self, wall_s: float) -> None:
         records = self._records.take()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from crossfade.model.change import Stage
 from crossfade.model.ports import FULL_BP
 from crossfade.model.walker import ENDED, Phase
 from crossfade.walk.compose import Memory, Walking
@@ -33,9 +34,11 @@ def status_of(site: Site, held: Memory, walking: Walking, turn: Turn) -> Status:
     new, both = walking.observer.measured_share()
     boot = walking.walker.release.data.get("old_boot_ms")
     back, back_s = way_back(path, state, None if boot is None else int(str(boot)), FADER_MS)
+    schema = path.stage(state.index)
     why = turn.look.detail if turn.look is not None and turn.look.detail else turn.decision.reason
     if state.phase in ENDED:
-        why = f"{path.new_version if state.phase is Phase.COMPLETED else path.old_version} serves alone"
+        serves = path.new_version if state.phase is Phase.COMPLETED and path.new_version else path.old_version
+        why = f"{serves} serves alone"
     fuse = "-"
     if proxy is not None:
         armed = "armed" if proxy.fader.fuse is not None else "off"
@@ -61,6 +64,9 @@ def status_of(site: Site, held: Memory, walking: Walking, turn: Turn) -> Status:
         old_healthy=f"{facts.old.healthy}/{facts.old.wanted}",
         new_healthy=f"{facts.new.healthy}/{facts.new.wanted}",
         fuse=fuse,
+        schema=f"{path.change_name or 'an open change'}: {schema}"
+        if path.change_id or schema is not Stage.BASE
+        else "",
         why=why,
         released_by=released_by(path, state, facts.stood_s, facts.step_min_s, facts.step_cap_s, facts.at_cap),
         cause=state.cause,

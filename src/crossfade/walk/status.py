@@ -11,11 +11,13 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path as File
 
 from crossfade.host.files import read_json, write_json
+from crossfade.model.change import Stage
 from crossfade.model.path import Path
 from crossfade.model.ports import FULL_BP
 from crossfade.model.walker import ENDED, Phase, State, Zone, zone
 
 STALE_AFTER_S = 5.0
+ATTACH_MS = 200  # a rename in one transaction, and asking for its lock
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Status:
     old_healthy: str = ""
     new_healthy: str = ""
     fuse: str = ""
+    schema: str = ""  # where the change stands, by its name
     why: str = ""  # why it waits, or what it does
     released_by: str = ""  # what ends the wait
     cause: str = ""
@@ -93,6 +96,8 @@ def read_status(state_dir: File) -> Status | None:
 def released_by(path: Path, state: State, stood_s: float, min_s: float, cap_s: float, at_cap: str) -> str:
     """What ends the present wait, in words."""
     match state.phase:
+        case Phase.STANDING if state.index < len(path.steps) and not path.steps[state.index].gated:
+            return f"{path.positions[state.index + 1].name} at once"
         case Phase.STANDING if state.index < len(path.steps):
             following = path.positions[state.index + 1].name
             if stood_s < min_s:
@@ -106,7 +111,7 @@ def released_by(path: Path, state: State, stood_s: float, min_s: float, cap_s: f
             return "a person: crossfade resume or crossfade rollback"
         case Phase.STRANDED:
             return "a person: mend the cause, then crossfade resume"
-        case Phase.RETURNING | Phase.RESTORING | Phase.UNDOING | Phase.STEPPING:
+        case Phase.STEPPING | Phase.ATTACHING | Phase.RESTORING | Phase.RETURNING | Phase.UNDOING | Phase.CLEARING:
             return "the act's end"
         case _:
             return ""
@@ -116,7 +121,9 @@ def way_back(path: Path, state: State, boot_ms: int | None, fader_ms: int) -> tu
     """The way back from here in words, and its predicted seconds where it was ever measured."""
     match zone(path, state.index):
         case Zone.QUIET:
-            return "no customer is on the new version; stop it", 0.0
+            expanded = path.change_id and path.stage(state.index) is not Stage.BASE
+            undo = "; crossfade abandon also takes back what was added to the schema" if expanded else ""
+            return f"no customer is on the new version; stop it{undo}", 0.0
         case Zone.SHARED | Zone.FULL:
             return "fader to the old slot, at once", fader_ms / 1000
         case Zone.ALONE:
@@ -124,12 +131,17 @@ def way_back(path: Path, state: State, boot_ms: int | None, fader_ms: int) -> tu
                 return "none: there is no earlier version", None
             seconds = None if boot_ms is None else (boot_ms + fader_ms) / 1000
             return f"start {path.old_version}, then fader to the old slot", seconds
+        case Zone.HIDDEN:
+            seconds = None if boot_ms is None else (boot_ms + fader_ms + ATTACH_MS) / 1000
+            return f"attach the old shape, start {path.old_version}, then fader to the old slot", seconds
+        case Zone.STILL:
+            return path.steps[-1].way_back or "none: what is dropped is in the attic", None
     return "", None
 
 
 def wanted_share(path: Path, state: State) -> float:
     """The share the present phase wants, in percent."""
-    if state.phase in (Phase.RETURNING, Phase.UNDOING, Phase.ROLLED_BACK, Phase.ABANDONED):
+    if state.phase in (Phase.RETURNING, Phase.UNDOING, Phase.CLEARING, Phase.ROLLED_BACK, Phase.ABANDONED):
         return 0.0
     index = state.index
     if state.phase is Phase.STEPPING:

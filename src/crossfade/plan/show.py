@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from crossfade.model.change import Change, Stage
 from crossfade.model.path import Act, Path, Step
 from crossfade.model.requirement import Config
 from crossfade.plan.release import dwell, needed_requests
+from crossfade.plan.show_change import change_lines
 
 WHAT = {
+    Act.EXPAND: "expand the schema: add the new shape, keep both in step",
+    Act.BACKFILL: "fill what is from before, then compare the shapes",
+    Act.RECORD: "write the migration tool's own rows",
+    Act.DETACH: "hide the old shape, once nobody of {old} is connected",
+    Act.PURGE: "drop the old shape; keep its data in the attic",
+    Act.UNDO_CHANGE: "take back what was added; keep what only the new version wrote",
     Act.START_NEW: "start {new}; ready check proven and green",
     Act.SMOKE: "smoke each critical endpoint through the pinned new lane",
     Act.SET_SHARE: "share of {new}: {share:g} %",
@@ -14,30 +22,39 @@ WHAT = {
 }
 
 
-def lines(config: Config, path: Path, boot_ms: int | None) -> list[str]:
-    """The whole plan."""
-    head = f"{path.service}: {path.old_version or '(nothing)'} -> {path.new_version}  plan {path.digest}"
-    rows = [("position", "web", "step to it", "stands", "way back from it")]
+def lines(
+    config: Config, path: Path, boot_ms: int | None, change: Change | None = None, *, sql: bool = False
+) -> list[str]:
+    """The whole plan; `change` is the schema change that the path walks, shown with its statements where asked."""
+    target = path.new_version or f"{path.old_version}, {path.change_name}"
+    head = f"{path.service}: {path.old_version or '(nothing)'} -> {target}  plan {path.digest}"
+    rows: list[tuple[str, ...]] = [("position", "web", "schema", "step to it", "stands", "way back from it")]
     for index, position in enumerate(path.positions):
         step = path.steps[index - 1] if index else None
         rows.append(
             (
                 position.name,
                 _web(path, index),
+                "-" if path.stage(index) is Stage.BASE else str(path.stage(index)),
                 _what(path, step) if step else "-",
                 _stands(config, path, index),
                 step.way_back or "NONE: irreversible" if step else "-",
             )
         )
-    widths = [max(len(row[n]) for row in rows) for n in range(5)]
+    if not any(position.schema for position in path.positions):
+        rows = [(*row[:2], *row[3:]) for row in rows]
+    widths = [max(len(cells) for cells in column) for column in zip(*rows, strict=True)]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return [head, *(f"  {row}" for row in table), *_answers(config, path, boot_ms)]
+    shown = change_lines(change, config.schema.star_queries, sql=sql) if change else []
+    return [head, *(f"  {row}" for row in table), *shown, *_answers(config, path, boot_ms)]
 
 
 def _web(path: Path, index: int) -> str:
     position = path.positions[index]
     share = position.new_share_bp / 100
     old = f"{path.old_version or '-'} {100 - share:g}"
+    if path.maintenance:
+        return path.old_version
     if not position.exposed:
         return f"{old}, {path.new_version} {position.new}"
     if not path.old_version:
@@ -61,6 +78,8 @@ def _stands(config: Config, path: Path, index: int) -> str:
 
 
 def _answers(config: Config, path: Path, boot_ms: int | None) -> list[str]:
+    if path.maintenance:
+        return [f"irreversible     {_irreversible(path)}"]
     back = f"{boot_ms / 1000:.1f} s to start {path.old_version}, then the fader" if boot_ms else "not measured yet"
     fuse = config.traffic.fuse
     has_fuse = config.traffic.driver == "haproxy" and path.old_version

@@ -27,7 +27,7 @@ def answered(site: Site, ask: Ask, wait_s: float = ANSWER_WAIT_S) -> str:
     while (reply := asks.reply(ask)) is None:
         if site.clock.monotonic_s() > until_s:
             stays = "it stays asked"
-            if ask.what == "release":
+            if "release" in ask.data:
                 asks.withdraw(ask)  # a release never begins when nobody waits for it any more
                 stays = "it was taken back"
             alive = "alive" if controller_alive(site) else "not running"

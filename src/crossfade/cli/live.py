@@ -25,8 +25,10 @@ MARKS = {
     "paused": ("=", "yellow"),
     "held": ("?", "yellow"),
     "returning": ("<", "red"),
+    "attaching": ("<", "red"),
     "restoring": ("<", "red"),
     "undoing": ("<", "red"),
+    "clearing": ("<", "red"),
     "halted": ("!", "red"),
     "stranded": ("!", "red"),
     "completed": ("+", "green"),
@@ -59,6 +61,7 @@ def picture(status: Status) -> RenderableType:
     lines.append(Text(f"old {status.old_healthy}  new {status.new_healthy}  fuse {status.fuse}"))
     lines += [Text(f"  {line}", style="dim") for line in status.signals]
     for label, value in (
+        ("schema", status.schema),
         ("why", status.why),
         ("cause", status.cause),
         ("released by", status.released_by),

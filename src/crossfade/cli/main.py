@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from crossfade.cli import asking, check, controller, doctor, drill, init, plan, ready, release, status
+from crossfade.cli import asking, check, controller, doctor, drill, init, plan, ready, release, schema, status
 from crossfade.model.errors import EXIT_MEANINGS, CrossfadeError, Exit, fail
 
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {int(code):>3}  {says}" for code, says in EXIT_MEANINGS.items())
@@ -46,6 +46,7 @@ for command in (
     asking.resume,
     asking.rollback,
     asking.abandon,
+    schema.group,
     ready.command,
     drill.command,
     doctor.command,

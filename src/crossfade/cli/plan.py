@@ -11,13 +11,16 @@ from crossfade.walk.begin import make_plan
 
 @click.command("plan")
 @click.argument("version")
+@click.option("--sql", is_flag=True, help="Also every statement of the schema change, with its undo.")
 @output_option
-def command(version: str, output: str) -> None:
+def command(version: str, sql: bool, output: str) -> None:
     """Print the path of a release of VERSION: positions, steps, and the way back from each."""
     site = open_site()
     plan = make_plan(site, open_spool(site), version)
     if output == "json":
-        print_json({"digest": plan.path.digest, **plan.path.to_json()})
+        change = plan.change.to_json() if plan.change is not None and plan.path.change_id else None
+        print_json({"digest": plan.path.digest, **plan.path.to_json(), "change": change})
     else:
-        click.echo("\n".join(lines(site.config, plan.path, plan.current.boot_ms)))
+        own = plan.change if plan.path.change_id else None
+        click.echo("\n".join(lines(site.config, plan.path, plan.current.boot_ms, own, sql=sql)))
         click.echo(f"next: crossfade release {version}", err=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+from collections.abc import Mapping
 
 import click
 from rich.console import Console
@@ -44,7 +45,8 @@ def command(version: str, digest: str | None, detach: bool, wait_while_held: boo
     if digest is not None and digest != plan.path.digest:
         raise fail("plan-changed", version=version, shown=digest, found=plan.path.digest)
     if output == "text":
-        click.echo("\n".join(lines(site.config, plan.path, plan.current.boot_ms)), err=True)
+        own = plan.change if plan.path.change_id else None
+        click.echo("\n".join(lines(site.config, plan.path, plan.current.boot_ms, own)), err=True)
     release = begin_release(site, plan, version)
     if detach:
         if output == "json":
@@ -52,6 +54,11 @@ def command(version: str, digest: str | None, detach: bool, wait_while_held: boo
         else:
             click.echo(f"release {release} goes on by itself: crossfade status --watch")
         return Exit.DONE
+    return told(site, release, output, wait_while_held=wait_while_held)
+
+
+def told(site: Site, release: str, output: str, *, wait_while_held: bool = False) -> int:
+    """Watch it to its end, say how it ended, and give the exit code."""
     status = _watch(site, release, wait_while_held)
     if output == "json":
         print_json({"release": release, "outcome": status.outcome or None, "by": status.by, "cause": status.cause})
@@ -65,12 +72,16 @@ def begin_release(site: Site, plan: Plan, version: str) -> str:
 
     Raises `journal-foreign` and `journal-unreachable` before anything is started.
     """
+    return begin_ask(site, "release", {"version": version, "path_digest": plan.path.digest})
+
+
+def begin_ask(site: Site, what: str, data: Mapping[str, object]) -> str:
+    """Put the site up and have the controller begin something that is walked; returns its id. Raises as above."""
     require_own_journal(site)
     site.put_up()
     now = site.clock.now()
     release = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    data = {"version": version, "path_digest": plan.path.digest, "release": release}
-    answered(site, Asks(site.state_dir).put("release", now, data), BEGIN_WAIT_S)
+    answered(site, Asks(site.state_dir).put(what, now, {**data, "release": release}), BEGIN_WAIT_S)
     return release
 
 

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from crossfade.host.files import read_json, write_json
+from crossfade.model.path import Act
 from crossfade.model.walker import Event
 
 OF_A_WALK = {
@@ -23,7 +24,8 @@ OF_A_WALK = {
     "rollback": Event.ROLLBACK,
     "abandon": Event.ABANDON,
 }
-OF_THE_CONTROLLER = ("release", "adopt")
+MOVES = {"purge": Act.PURGE, "undo": Act.UNDO_CHANGE}
+OF_THE_CONTROLLER = ("release", "adopt", *MOVES)
 
 
 @dataclass(frozen=True)

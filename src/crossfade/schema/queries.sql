@@ -59,6 +59,10 @@ ORDER BY unit, id DESC
 -- What was filled is gone with its columns.
 DELETE FROM crossfade.backfill WHERE service = %(service)s AND change = %(change)s
 
+-- gone --
+-- Changes that were purged: what they wanted is simply there.
+SELECT change FROM crossfade.change WHERE service = %(service)s AND stage = %(gone)s ORDER BY since
+
 -- standings --
 -- Changes that have begun and are neither undone nor gone. One at the base counts when it has begun: something of it
 -- may be in place.

@@ -103,7 +103,9 @@ class Track:
         standings = [self._standing(session, *row) for row in found]
         opened = [one for one in standings if one.stage is not Stage.HIDDEN]
         assert len(opened) <= 1, [one.change.id for one in opened]
-        return SchemaFacts(opened[0] if opened else None, tuple(one for one in standings if one.stage is Stage.HIDDEN))
+        gone = tuple(change for (change,) in session.rows("gone", service=self._service, gone=Stage.GONE))
+        hidden = tuple(one for one in standings if one.stage is Stage.HIDDEN)
+        return SchemaFacts(opened[0] if opened else None, hidden, gone)
 
     def _standing(self, session: Session, plan: Any, stage: str, version: str, since: Any) -> Standing:
         change = Change.from_json(plan)

@@ -10,19 +10,26 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path as FilePath
 
+from crossfade.backup.proof import newest_restore_proof
 from crossfade.journal.spool import Spool
+from crossfade.model.change import Change, Stage
 from crossfade.model.errors import fail
-from crossfade.model.path import Path
+from crossfade.model.path import Act, Path
 from crossfade.model.ports import LaneSpec, Slot
 from crossfade.model.requirement import Config
 from crossfade.model.version import Version
 from crossfade.model.walker import ENDED, Phase
-from crossfade.plan.release import Named, plan_release
+from crossfade.plan.release import NO_SCHEMA, Named, SchemaPart, plan_release
 from crossfade.runtime.versions import DirectorySource, GitSource, ImageSource, VersionSource, resolve_version
+from crossfade.walk.change_plan import roles_of, schema_part, wanted_by
+from crossfade.walk.compose import live_catalog, require_lanes_without_ddl, schema_engine
 from crossfade.walk.lanes import lane_from_json, lane_spec, lane_to_json
 from crossfade.walk.loop import read_release
+from crossfade.walk.maintain import Maintenance, Proven, chosen, refuse_purge
+from crossfade.walk.maintain import plan as plan_move
 from crossfade.walk.site import Site
 
 
@@ -42,11 +49,16 @@ class Plan:
     path: Path
     current: Current
     new: LaneSpec
+    change: Change | None = None  # what it walks, or what stands open while it goes out
+    roles: Mapping[str, str] = field(default_factory=dict)  # which shape each lane's role writes
 
     @property
     def data(self) -> dict[str, object]:
         """For the PLANNED row."""
         return {
+            "change": self.change.to_json() if self.change else None,
+            "change_version": self.new.version,
+            "roles": dict(self.roles),
             "old_slot": str(self.current.slot),
             "old_lane": lane_to_json(self.current.lane) if self.current.lane else None,
             "new_lane": lane_to_json(self.new),
@@ -67,7 +79,7 @@ def current(spool: Spool) -> Current:
     if release is None:
         return Current(Slot.LEFT, None, None)
     old_slot = Slot(str(release.data["old_slot"]))
-    if release.state.phase is Phase.COMPLETED:
+    if release.state.phase is Phase.COMPLETED and not release.path.maintenance:
         lane = lane_from_json(release.data["new_lane"])  # type: ignore[arg-type]
         return Current(old_slot.other, lane, _boot_ms([row.data for row in rows if row.release == release.id]))
     lane = lane_from_json(release.data["old_lane"])  # type: ignore[arg-type]
@@ -102,8 +114,37 @@ def make_plan(site: Site, spool: Spool, name: str) -> Plan:
     if now.lane is not None and now.lane.digest == version.digest:
         raise fail("release-changes-nothing", version=name, digest=version.short_digest)
     old = Named(now.lane.version, now.lane.digest) if now.lane else None
-    path = plan_release(config, old, Named(version.name, version.digest), config_digest(config))
-    return Plan(path, now, lane_spec(config, now.slot.other, version))
+    part, known = _schema(site, version)
+    path = plan_release(config, old, Named(version.name, version.digest), config_digest(config), part)
+    return Plan(path, now, lane_spec(config, now.slot.other, version), known, roles_of(config, part, now.slot))
+
+
+def _schema(site: Site, version: Version) -> tuple[SchemaPart, Change | None]:
+    """What the release has to do with the schema, and the change that its triggers belong to."""
+    config = site.config
+    if not config.schema.change:
+        return NO_SCHEMA, None
+    wanted = wanted_by(config, version.name, FilePath(version.directory))
+    facts = schema_engine(site).facts()
+    part = schema_part(config, version.name, wanted, facts, lambda: live_catalog(site))
+    if part.change is not None and part.stage is Stage.BASE:
+        require_lanes_without_ddl(site, part.tables)
+    return part, part.change or (facts.open.change if facts.open else None)
+
+
+def make_maintenance(site: Site, spool: Spool, act: Act, name: str | None) -> Maintenance:
+    """Plan a purge or an undo of the change that is meant. Raises why it may not begin."""
+    refuse_while_walking(spool)
+    now = current(spool)
+    if now.lane is None:
+        raise fail("nothing-to-move", what=act.value.split()[0], found="no version of this service was ever released")
+    facts = schema_engine(site).facts()
+    standing = chosen(facts, act, name)
+    if act is Act.PURGE:
+        proof = newest_restore_proof(site.state_dir)
+        proven = Proven(proof.verdict, proof.at) if proof else None
+        refuse_purge(site.config, standing, proven, site.clock.now())
+    return plan_move(site.config, config_digest(site.config), now.lane, now.boot_ms, standing, act)
 
 
 def resolve(site: Site, name: str) -> Version:

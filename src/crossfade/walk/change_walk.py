@@ -61,7 +61,9 @@ class ChangeWalk:
                 self.point_lanes()
                 return {**engine.expand(change, self.version, go_on, self._say), "rehearsed": proof}
             case Act.BACKFILL:
-                return engine.backfill(change, go_on, self._say)
+                self.point_lanes()
+                before = engine.expand(change, self.version, go_on, self._say)  # there already, or lost in a failover
+                return _both(before, engine.backfill(change, go_on, self._say))
             case Act.RECORD:
                 return engine.record(change, go_on, self._say)
             case Act.DETACH:
@@ -82,8 +84,10 @@ class ChangeWalk:
         until_s = self.clock.monotonic_s() + CENSUS_WAIT_S
         while left := self.left_over():
             if self.clock.monotonic_s() > until_s or not go_on():
-                listed = "\n".join(left)
-                raise fail("old-version-still-connected", version=self.old_version, sessions=listed)
+                count = "1 connection" if len(left) == 1 else f"{len(left)} connections"
+                raise fail(
+                    "old-version-still-connected", version=self.old_version, connections=count, listing="\n".join(left)
+                )
             self._say(f"waits for sessions of {self.old_version}: {left[0]}")
             self.clock.sleep(CENSUS_EVERY_S)
 
@@ -93,7 +97,7 @@ class ChangeWalk:
             case Act.EXPAND:
                 return f"{name}: both shapes are there and kept in step"
             case Act.BACKFILL:
-                return f"{name}: {data.get('filled', 0)} rows were filled, both shapes say the same"
+                return f"{name}: what is from before is filled, both shapes say the same"
             case Act.RECORD:
                 return f"{name}: the migration tool's own rows are written"
             case Act.DETACH:
@@ -121,10 +125,14 @@ class ChangeWalk:
         return f"the database has {self.change.name} at '{found}', the release stands on '{wanted}': a failover lost it"
 
 
+def _both(first: Measured, second: Measured) -> Measured:
+    """What two acts in a row measured, as of one."""
+    steps = [*first.get("steps", ()), *second.get("steps", ())]  # type: ignore[misc]
+    return {**first, **second, "steps": steps}
+
+
 def _only_new(data: Measured) -> str:
-    kept = data.get("only_new")
-    if not isinstance(kept, Mapping) or not any(kept.values()):
-        return ""
-    return "; kept in the attic, since only the new version wrote it: " + ", ".join(
-        f"{count} rows of {table}" for table, count in kept.items() if count
-    )
+    kept = data.get("kept", ())
+    assert isinstance(kept, Sequence)
+    told = [f"{one['rows']} rows of {one['table']}" for one in kept if one.get("rows")]
+    return f"; kept in the attic, since only the new version wrote it: {', '.join(told)}" if told else ""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from crossfade.host.files import read_json, write_json
@@ -19,17 +20,25 @@ from crossfade.journal.lease import PostgresLease
 from crossfade.journal.postgres import PostgresJournal
 from crossfade.journal.spool import Spool
 from crossfade.judge.judge import Judge
+from crossfade.model.change import Change
 from crossfade.model.ports import Address, Journal, Proxy, RecordSource, Slot
 from crossfade.model.requirement import Config, Database
 from crossfade.model.verdict import EndpointLimit
 from crossfade.runtime.secrets import resolve
 from crossfade.runtime.supervisor import SupervisorRuntime
+from crossfade.schema.backfill import Filler
+from crossfade.schema.catalog import Catalog, read_catalog
+from crossfade.schema.census import Census, LaneName, left_over
+from crossfade.schema.engine import PostgresSchemaEngine
+from crossfade.schema.rights import lane_rights, require_lane_roles_without_ddl
+from crossfade.schema.session import Sessions
 from crossfade.signals.command import CommandRecords
 from crossfade.signals.ring import RingCollector
 from crossfade.traffic.command import CommandProxy
 from crossfade.traffic.haproxy import HaproxyProxy
 from crossfade.walk.acts import Lanes, Parts, ReleaseActs
 from crossfade.walk.asks import Asks
+from crossfade.walk.change_walk import ChangeWalk
 from crossfade.walk.dying import DyingJournal
 from crossfade.walk.health import ask
 from crossfade.walk.lanes import lane_from_json
@@ -191,7 +200,64 @@ def records_of(site: Site, proxy: Proxy) -> RecordSource:
     return RingCollector("127.0.0.1", site.collector_port(), site.clock, proxy.pid)
 
 
-def parts_of(site: Site, lanes: Lanes, held: Memory, proxy: Proxy) -> Parts:
+def schema_engine(site: Site, epoch: Callable[[], int] = lambda: 0) -> PostgresSchemaEngine:
+    """The engine on the service's own database. Without an epoch it only reads: its acts would be refused."""
+    config, clock = site.config, site.clock
+    url, service = admin_url(config.database), config.service.name
+
+    def filler(change: str) -> Filler:
+        return Filler(Sessions(url, clock).beside, service, change, lambda: config.schema, clock, engine.fence)
+
+    engine = PostgresSchemaEngine(url, service, clock, config.schema, epoch, filler=filler)
+    return engine
+
+
+def live_catalog(site: Site) -> Catalog:
+    """The schema of the service's database as it is now."""
+    with Sessions(admin_url(site.config.database), site.clock).open("reading the catalog") as session:
+        return read_catalog(session)
+
+
+def require_lanes_without_ddl(site: Site, tables: Sequence[str]) -> None:
+    """Raise `lane-role-may-alter` where a lane's role could run the raw change by itself."""
+    roles = site.config.database.app_roles
+    if roles:
+        with Sessions(admin_url(site.config.database), site.clock).open("asking what the lanes may do") as session:
+            require_lane_roles_without_ddl(lane_rights(session, roles, tables))
+
+
+def left_over_of(site: Site, slot: Slot) -> list[str]:
+    """Who is connected as the lane of this slot, one sentence each. Raises `census-blind`."""
+    config = site.config
+    roles = config.database.app_roles
+    role = roles[0 if slot is Slot.LEFT else 1] if roles else None
+    lane = LaneName(role, f"{config.service.name}-{slot}")
+    pooler = config.database.pooler_url
+    census = Census(admin_url(config.database), resolve(pooler) if pooler else None, site.clock)
+    return left_over(lane, census.sessions(lane.role, lane.application_name))
+
+
+def change_walk_of(site: Site, release: Release, lanes: Lanes, held: Memory) -> ChangeWalk | None:
+    """The schema's side of one release; None where it walks no change and none stands open."""
+    data = release.data
+    if not data.get("change"):
+        return None
+    change = Change.from_json(data["change"])  # type: ignore[arg-type]
+    roles = cast("Mapping[str, str]", data.get("roles") or {})
+
+    return ChangeWalk(
+        schema_engine(site, lambda: held.lease.epoch),
+        change,
+        str(data["change_version"]),
+        release.path.old_version,
+        site.clock,
+        roles=roles,
+        may_ask=held.lease.leading,
+        left_over=lambda: left_over_of(site, lanes.old_slot),
+    )
+
+
+def parts_of(site: Site, release: Release, lanes: Lanes, held: Memory, proxy: Proxy) -> Parts:
     """The real parts of one release."""
     runtime = site.runtime()
     host, port = site.front
@@ -216,6 +282,7 @@ def parts_of(site: Site, lanes: Lanes, held: Memory, proxy: Proxy) -> Parts:
         prove_ready_check=ReadyCheck(site, lanes.new).prove,
         smoke=pinned_smoke,
         foreign=foreign,
+        change=change_walk_of(site, release, lanes, held),
     )
 
 
@@ -233,7 +300,7 @@ def walking(
 ) -> Walking:
     """Everything that walks one release. `behind` says why the database is not the one that was left."""
     lanes = lanes_of(site, release)
-    parts = parts_of(site, lanes, held, proxy)
+    parts = parts_of(site, release, lanes, held, proxy)
     judge = judge_of(site.config)
     events = site.state_dir / "events" / f"{release.id}.jsonl"
     observer = LiveObserver(site.config, lanes, parts, records, judge, Asks(site.state_dir), events, behind)

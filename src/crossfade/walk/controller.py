@@ -16,8 +16,8 @@ from dataclasses import replace
 from crossfade.journal.binding import Outcome
 from crossfade.model.errors import CrossfadeError
 from crossfade.model.ports import RecordSource
-from crossfade.walk.asks import Ask, Asks
-from crossfade.walk.begin import begin
+from crossfade.walk.asks import MOVES, Ask, Asks
+from crossfade.walk.begin import begin, make_maintenance
 from crossfade.walk.compose import LEASE_TTL_S, Memory, Walking, memory, records_of, walking
 from crossfade.walk.keeper import Keeper
 from crossfade.walk.loop import Turn, plan_release, read_release
@@ -161,6 +161,8 @@ class Controller:
                 self._answer(ask, self._adopt)
             elif ask.what == "release" and self._held.lease.leading():
                 self._answer(ask, self._begin)
+            elif ask.what in MOVES and self._held.lease.leading():
+                self._answer(ask, self._begin_move)
             elif self._walking is None:
                 self._answer(ask, lambda ask: f"refused: there is no release to {ask.what}")
 
@@ -178,6 +180,16 @@ class Controller:
         plan = begin(self._site, self._held.spool, str(ask.data["version"]), str(ask.data["path_digest"]))
         data = {**plan.data, "salt": secrets.token_hex(8), "asked_by": ask.who, "asked_at": ask.at}
         release = plan_release(self._held.journal, str(ask.data["release"]), plan.path, data)
+        assert self._records is not None
+        self._walking = walking(self._site, release, self._held, self._proxy, self._records, lambda: self._behind)
+        return f"began {release.id}"
+
+    def _begin_move(self, ask: Ask) -> str:
+        """A purge or an undo: walked like a release, while one version serves throughout."""
+        self._site = self._reload()
+        move = make_maintenance(self._site, self._held.spool, MOVES[ask.what], str(ask.data["change"]))
+        data = {**move.data, "salt": secrets.token_hex(8), "asked_by": ask.who, "asked_at": ask.at}
+        release = plan_release(self._held.journal, str(ask.data["release"]), move.path, data)
         assert self._records is not None
         self._walking = walking(self._site, release, self._held, self._proxy, self._records, lambda: self._behind)
         return f"began {release.id}"

@@ -1,0 +1,101 @@
+"""What a release has to do with the schema: the version's own change, or the one that stands open already.
+
+Rule: a version says what it wants of the schema by the file that its directory holds; whether that is new, half
+there, or simply there is read from the database. One change is open at a time; a change whose old shape is hidden
+and waits for its purge keeps only its own tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossfade.model.change import Change, Stage
+from crossfade.model.errors import fail
+from crossfade.model.ports import SchemaFacts, Slot, Standing
+from crossfade.model.requirement import Config
+from crossfade.plan.release import NO_SCHEMA, SchemaPart
+from crossfade.schema.catalog import Catalog
+from crossfade.schema.parser import Source
+from crossfade.schema.planning import PlanOptions, change_id, plan_change
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A version's change as its directory has it."""
+
+    name: str  # of the file or folder, for people
+    sources: Sequence[Source]
+
+    @property
+    def id(self) -> str:
+        """The net change's id."""
+        return change_id(self.sources)
+
+
+def wanted_by(config: Config, version: str, directory: Path) -> Wanted | None:
+    """The change that a version's directory holds; None where it has none. Raises `change-unreadable`."""
+    if not config.schema.change:
+        return None
+    place = config.schema.change.replace("{version}", version)
+    path = directory / place
+    if not path.exists():
+        return None
+    files = sorted(path.glob("*.sql")) if path.is_dir() else [path]
+    sources = []
+    for file in files:
+        try:
+            sources.append(Source(str(file.relative_to(directory)), file.read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError) as exc:
+            raise fail("change-unreadable", file=file, reason=exc) from exc
+    return Wanted(place, sources) if sources else None
+
+
+def schema_part(
+    config: Config, version: str, wanted: Wanted | None, facts: SchemaFacts, catalog: Callable[[], Catalog]
+) -> SchemaPart:
+    """How a release of `version` meets the schema. Raises `change-open`, `change-queued` and what planning refuses."""
+    standing = facts.open
+    if wanted is None:
+        return NO_SCHEMA if standing is None else SchemaPart(standing.stage, standing.change.tables)
+    known = wanted.id
+    if standing is not None and standing.change.id == known:
+        return SchemaPart(standing.stage, standing.change.tables, standing.change)
+    if known in facts.gone or any(one.change.id == known for one in facts.detached):
+        return NO_SCHEMA if standing is None else SchemaPart(standing.stage, standing.change.tables)
+    if standing is not None:
+        raise fail(
+            "change-open",
+            version=version,
+            name=wanted.name,
+            open=standing.change.name,
+            opener=standing.version,
+            stage=standing.stage,
+        )
+    options = PlanOptions(
+        has_lane_roles=bool(config.database.app_roles),
+        both_changed=config.schema.both_changed,
+        star_queries=config.schema.star_queries,
+    )
+    change = plan_change(wanted.name, wanted.sources, catalog(), options)
+    _refuse_queued(version, change, facts.detached)
+    return SchemaPart(Stage.BASE, change.tables, change)
+
+
+def _refuse_queued(version: str, change: Change, detached: Sequence[Standing]) -> None:
+    for one in detached:
+        both = sorted(set(change.tables) & set(one.change.tables))
+        if both:
+            tables, queued = ", ".join(both), one.change.name
+            raise fail("change-queued", version=version, tables=tables, queued=queued, since=f"{one.since:%F}")
+
+
+def roles_of(config: Config, part: SchemaPart, old_slot: Slot) -> dict[str, str]:
+    """Which shape each lane's role writes during the release; empty where the lanes have no roles of their own."""
+    roles = config.database.app_roles
+    if not roles:
+        return {}
+    by_slot = dict(zip((Slot.LEFT, Slot.RIGHT), roles, strict=True))
+    new = "new" if part.change is not None else "old"
+    return {by_slot[old_slot]: "old", by_slot[old_slot.other]: new}

@@ -235,6 +235,12 @@ def test_an_empty_file_says_what_is_required() -> None:
         ),
         (
             '"env:ADMIN_URL"',
+            '"env:ADMIN_URL"\npooler_url = "postgresql://stats:b@h/pgbouncer"',
+            "15: database.main.pooler_url: has a password written out; write a reference: env:NAME, file:PATH or "
+            "command:PROGRAM",
+        ),
+        (
+            '"env:ADMIN_URL"',
             '"env:ADMIN_URL"\n[database.other]\napp_url = "env:A"\nadmin_url = "env:B"',
             "15: database.other: is a second database; one is supported so far, so leave this one out",
         ),

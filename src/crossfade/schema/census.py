@@ -83,11 +83,15 @@ class Census:
         return [one for one in found if lane.owns(one)]
 
     def forced_roles(self) -> Mapping[str, str]:
-        """Where the pooler puts a role in the place of the client's: role by alias. Raises `census-blind`."""
+        """Where the pooler serves this database with a role in the place of the client's: role by alias.
+
+        Raises `census-blind`.
+        """
         if not self._pooler_url:
             return {}
-        (databases,) = self._console("SHOW DATABASES")
-        return {row["name"]: row["force_user"] for row in databases if row["force_user"] and row["name"] != "pgbouncer"}
+        database, _ = self._postgresql()
+        (rows,) = self._console("SHOW DATABASES")
+        return {row["name"]: row["force_user"] for row in rows if row["force_user"] and row["database"] == database}
 
     def _postgresql(self) -> tuple[str, list[Session]]:
         try:

@@ -169,28 +169,32 @@ def _hidden_rows(connection: Connection, role: str, rows: Sequence[Any]) -> list
     return [AdminRight("see every row", False, True, lost, _text(connection, "ALTER ROLE {role} BYPASSRLS", role=role))]
 
 
-def _right(connection: Connection, kind: str, thing: str, lane: str, through: str) -> Right:
+def _right(
+    connection: Connection, kind: str, thing: str, lane: str, through: str, member: str | None, owns: bool
+) -> Right:
     """One row of the query in words, with the statement that takes the right away."""
+    admin = connection.info.user
     by = "" if through == lane else f" (through {through})"
-    names = {"lane": lane, "through": through, "thing": thing}
-
-    def text(template: LiteralString) -> str:
-        return _text(connection, template, **names)
-
-    public = through == "PUBLIC"
-    leave = text("REVOKE {through} FROM {lane}") if by and not public else ""
-    match kind:
-        case "superuser":
-            return Right(f"is a superuser{by}", "", lane, leave or text("ALTER ROLE {lane} NOSUPERUSER"))
-        case "createrole":
-            own = text("ALTER ROLE {lane} NOCREATEROLE")
-            return Right(f"can join any role, the owner's too{by}", "", lane, leave or own)
-        case "owner":
-            own = f"ALTER TABLE {thing} OWNER TO {_quoted(connection, connection.info.user)}"
-            return Right(f"owns {thing}{by}", thing, lane, leave or own)
-    grantee = "PUBLIC" if public else _quoted(connection, through)
-    said = f"may create in {kind} {thing}{by}"
-    return Right(said, "", lane, f"REVOKE CREATE ON {kind.upper()} {_quoted(connection, thing)} FROM {grantee}")
+    name = thing if kind == "table" else _quoted(connection, thing)
+    if lane == admin:
+        remedy = "give the application a role of its own: crossfade connects as this one"
+    elif by and member and (owns or through == admin or kind in ("superuser", "createrole")):
+        remedy = _text(connection, "REVOKE {through} FROM {member}", through=through, member=member)
+    elif kind in ("superuser", "createrole"):
+        remedy = f"ALTER ROLE {_quoted(connection, lane)} NO{kind.upper()}"
+    elif owns:
+        remedy = f"ALTER {kind.upper()} {name} OWNER TO {_quoted(connection, admin)}"
+    else:
+        grantee = "PUBLIC" if through == "PUBLIC" else _quoted(connection, through)
+        remedy = f"REVOKE CREATE ON {kind.upper()} {name} FROM {grantee}"
+    said = {
+        "superuser": "is a superuser",
+        "createrole": "can join any role, the owner's too",
+        "table": f"owns {thing}",
+        "schema": f"may create in schema {thing}",
+        "database": f"may create in database {thing}",
+    }[kind]
+    return Right(f"{said}{by}", thing if kind == "table" else "", lane, remedy)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -11,40 +11,45 @@ WHERE c.relkind IN ('r', 'p')
 ORDER BY 1
 
 -- rights_lane --
--- What the roles of the lanes could do to the schema: kind, table or schema, lane's role, role it comes through.
+-- What the roles of the lanes could do to the schema: kind, table or schema, lane's role, role it comes through, whose
+-- membership in that one to end (none: there is no such row), and whether it comes with owning the thing.
 -- A role reaches what every role can that it is a member of, inherited or by SET ROLE.
 WITH lane AS (
     SELECT oid, rolname, rolsuper FROM pg_roles WHERE rolname = ANY (%(roles)s)
 ), reach AS (
-    SELECT lane.rolname::text AS lane, r.oid, r.rolname::text AS through, r.rolsuper, r.rolcreaterole
+    SELECT lane.rolname::text AS lane, r.oid, r.rolname::text AS through, r.rolsuper, r.rolcreaterole,
+           (SELECT x.rolname::text FROM pg_auth_members AS m JOIN pg_roles AS x ON x.oid = m.member
+            WHERE m.roleid = r.oid AND (x.oid = lane.oid OR pg_has_role(lane.oid, x.oid, 'MEMBER'))
+            ORDER BY x.oid = lane.oid DESC, x.rolname LIMIT 1) AS member
     FROM lane JOIN pg_roles AS r
       ON r.oid = lane.oid OR (NOT lane.rolsuper AND pg_has_role(lane.oid, r.oid, 'MEMBER'))
-), public AS (
-    SELECT DISTINCT lane, 0::oid AS oid, 'PUBLIC' AS through FROM reach
 ), granted AS (
-    SELECT lane, oid, through FROM reach UNION ALL SELECT lane, oid, through FROM public
+    SELECT lane, oid, through, member FROM reach
+    UNION ALL SELECT DISTINCT lane, 0::oid, 'PUBLIC', NULL FROM reach
 ), touched AS (
-    SELECT asked.name, c.oid AS rel, c.relowner, n.oid AS nsp, n.nspname::text, n.nspowner, n.nspacl
+    SELECT asked.name, c.relowner, n.oid AS nsp, n.nspname::text, n.nspowner, n.nspacl
     FROM unnest(%(tables)s::text[]) AS asked (name)
     JOIN pg_namespace AS n ON n.nspname = (parse_ident(asked.name))[1]
     LEFT JOIN pg_class AS c ON c.oid = to_regclass(asked.name)
 ), spaces AS (
     SELECT DISTINCT nsp, nspname, nspowner, nspacl FROM touched
 )
-SELECT 'superuser' AS kind, '' AS thing, lane, through FROM reach WHERE rolsuper
+SELECT 'superuser' AS kind, '' AS thing, lane, through, member, false AS owns FROM reach WHERE rolsuper
 UNION ALL
 -- Before 16 such a role can grant itself the membership in any role that is no superuser.
-SELECT 'createrole', '', lane, through FROM reach
+SELECT 'createrole', '', lane, through, member, false FROM reach
 WHERE rolcreaterole AND NOT rolsuper AND current_setting('server_version_num')::int < 160000
 UNION ALL
-SELECT 'owner', touched.name, lane, through FROM reach JOIN touched ON touched.relowner = reach.oid
+SELECT 'table', touched.name, lane, through, member, true FROM reach JOIN touched ON touched.relowner = reach.oid
 UNION ALL
-SELECT 'schema', s.nspname, g.lane, g.through
-FROM spaces AS s, aclexplode(coalesce(s.nspacl, acldefault('n', s.nspowner))) AS acl JOIN granted AS g ON g.oid = acl.grantee
+SELECT 'schema', s.nspname, g.lane, g.through, g.member, g.oid = s.nspowner
+FROM spaces AS s, aclexplode(coalesce(s.nspacl, acldefault('n', s.nspowner))) AS acl
+JOIN granted AS g ON g.oid = acl.grantee
 WHERE acl.privilege_type = 'CREATE'
 UNION ALL
-SELECT 'database', d.datname::text, g.lane, g.through
-FROM pg_database AS d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) AS acl JOIN granted AS g ON g.oid = acl.grantee
+SELECT 'database', d.datname::text, g.lane, g.through, g.member, g.oid = d.datdba
+FROM pg_database AS d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) AS acl
+JOIN granted AS g ON g.oid = acl.grantee
 WHERE d.datname = current_database() AND acl.privilege_type = 'CREATE'
 ORDER BY lane, kind, thing, through
 

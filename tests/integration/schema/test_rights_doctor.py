@@ -182,6 +182,10 @@ LANES = {
         "ALTER TABLE orders OWNER TO shop_before; GRANT shop_before TO shop_left, shop_admin",
         "owns public.orders (through shop_before)",
     ),
+    "member of a member of the owner": (
+        "ALTER TABLE orders OWNER TO shop_before; GRANT shop_before TO shop_app, shop_admin",
+        "owns public.orders (through shop_before)",
+    ),
     "schema": ("GRANT CREATE ON SCHEMA public TO shop_left", "may create in schema public"),
     "schema, everybody": ("GRANT CREATE ON SCHEMA public TO PUBLIC", "may create in schema public (through PUBLIC)"),
     "database": ("GRANT CREATE ON DATABASE shop TO shop_app", "may create in database shop (through shop_app)"),
@@ -201,6 +205,30 @@ def test_what_a_lane_could_do_to_the_schema_is_named_and_the_remedy_takes_it_awa
         require_lane_roles_without_ddl(rights)
     team.ask(finding.remedy)
     assert look(team)["lane role shop_left"].said == "cannot change the schema"
+
+
+def test_a_lane_that_is_a_member_of_crossfades_role_leaves_it_and_crossfade_loses_nothing(team: Team) -> None:
+    team.ask("GRANT shop_admin TO shop_left")
+    finding = look(team)["lane role shop_left"]
+    assert finding.remedy == 'REVOKE "shop_admin" FROM "shop_left"'
+    team.ask(finding.remedy)
+    found = look(team)
+    assert {one.state for what, one in found.items() if what != "pooler main"} == {State.WELL}
+
+
+def test_a_lane_that_owns_the_database_or_the_schema_gives_them_away(team: Team) -> None:
+    team.ask("ALTER DATABASE shop OWNER TO shop_left; ALTER SCHEMA public OWNER TO shop_left")
+    finding = look(team)["lane role shop_left"]
+    assert finding.said == "could change the schema: may create in database shop, may create in schema public"
+    team.ask(finding.remedy)
+    assert look(team)["lane role shop_left"].state is State.WELL
+
+
+def test_one_role_for_all_is_told_to_be_two(team: Team) -> None:
+    text = (TOML + CHANGES).replace('"shop_right"', '"shop_admin"')
+    finding = look(team, config(text))["lane role shop_admin"]
+    assert finding.state is State.BAD
+    assert finding.remedy == "give the application a role of its own: crossfade connects as this one"
 
 
 def test_a_role_that_makes_roles_can_become_the_owner_before_16_only(team: Team) -> None:

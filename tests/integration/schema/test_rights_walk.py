@@ -1,4 +1,4 @@
-"""A whole change, there, back and to its end, by ordinary roles alone; lanes write meanwhile, some through PgBouncer."""
+"""A whole change, there, back and to its end, by ordinary roles alone; lanes write meanwhile, also behind PgBouncer."""
 
 from __future__ import annotations
 

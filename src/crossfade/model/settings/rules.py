@@ -123,6 +123,8 @@ def _database(database: parts.Database) -> Iterator[Finding]:
             yield (key,), f'has a password written out; leave it out, and write {side}_password = "env:NAME"'
         elif not re.match(r"postgres(ql)?://", url):
             yield (key,), f"is neither postgresql://... nor a reference: {_REFERENCE_FORMS}"
+    if reference(database.pooler_url) is None and has_password(database.pooler_url):
+        yield ("pooler_url",), f"has a password written out; write a reference: {_REFERENCE_FORMS}"
     for side, password in (("app", database.app_password), ("admin", database.admin_password)):
         if password and reference(password) is None:
             yield (f"{side}_password",), f"is a password written out; write a reference: {_REFERENCE_FORMS}"

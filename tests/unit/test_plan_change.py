@@ -114,7 +114,7 @@ def test_the_plan_answers_for_each_step_what_it_locks_and_whether_whole_rows_cha
     told = "\n".join(lines(config(), path_at(Stage.BASE), 800, CHANGE, sql=True))
     assert "both shapes, equal" in told
     assert 'ACCESS EXCLUSIVE on "public"."orders"; SELECT * changes; declared: nobody asks for it' in told
-    assert f'backfill  {TABLE}: code = reference' in told
+    assert f"backfill  {TABLE}: code = reference" in told
     assert "undo    ALTER TABLE" in told
     assert "mapping   public.orders: reference <-> code, total" in told
     assert "note      the trigger touch_orders fires" in told

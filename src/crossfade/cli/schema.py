@@ -114,4 +114,3 @@ def _move(what: str, act: Act, change: str | None, dry_run: bool, output: str) -
     if dry_run:
         return Exit.DONE
     return told(site, begin_ask(site, what, {"change": move.standing.change.id}), output)
-

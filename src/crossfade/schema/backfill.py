@@ -43,7 +43,7 @@ from crossfade.schema.leaf import (
     leaves,
     reason,
 )
-from crossfade.schema.pages import CHECK, Cursor, Pace
+from crossfade.schema.pages import CHECK, Cursor, Pace, Passes
 from crossfade.schema.tally import Tally
 
 __all__ = ["Comparison", "Connect", "Filler"]
@@ -90,7 +90,7 @@ class Filler:
             try:
                 with closing(self._open()) as connection:
                     run.all_leaves(connection, lambda leaf: Ledger(*keys, task, leaf, self._fence), keys[1])
-                return run.tally.measured(self._clock.monotonic_s(), gauge.rested_s)
+                return run.tally.measured(self._clock.monotonic_s(), gauge.rested_s, run.horizon.waited_s)
             except psycopg.Error as exc:
                 if not gone(exc):
                     raise fail("backfill-failed", table=task.table, detail=reason(exc), where=run.where) from exc
@@ -132,8 +132,9 @@ class _Run:
     ) -> None:
         self._clock, self._settings, self._go_on, self._say = clock, settings, go_on, say
         self._task, self._gauge = task, gauge
-        self._horizon = Horizon(clock)
+        self.horizon = Horizon(clock)
         self._pace = Pace()
+        self._passes = Passes()
         self._told_s = float("-inf")
         self._change = ""
         self.tally = Tally(clock.monotonic_s())
@@ -161,6 +162,7 @@ class _Run:
             if progress.done:
                 return
         self.tally.new_sweep()
+        self._passes = Passes()
         if progress is None:
             cursor = self._begin(connection, ledger, now)
         elif progress.filenode != now.filenode:
@@ -208,6 +210,10 @@ class _Run:
         batch, end = self._batch(connection, leaf, ledger, cursor, passes)
         now_s = self._clock.monotonic_s()
         self._gauge.wrote(batch.wal_bytes, began_s)
+        if batch.still_unfilled:
+            detail = f"the change's expression leaves {batch.still_unfilled} rows unfilled"
+            raise fail("backfill-failed", table=leaf.name, detail=detail, where=self.where)
+        self._passes.ran(cursor, passes, batch.rows, batch.hot)
         self.tally.batch(batch.rows, batch.took_ms, batch.wal_bytes, batch.hot)
         cursor = cursor.after(end, passes, batch.rows)
         if now_s - self._told_s >= _SAY_EVERY_S:
@@ -216,11 +222,11 @@ class _Run:
         return cursor
 
     def _wait_for_room(self, connection: Connection, leaf: Leaf, cursor: Cursor, passes: int) -> Cursor:
-        if self._horizon.held_in_vain(connection):
+        if self._passes.in_vain or self.horizon.held_in_vain(connection):
             return cursor.all_at_once(passes)
         if cursor.turn > 0:
             wait_s = self._settings().pass_wait_s
-            holder = self._horizon.wait(connection, wait_s, self._go_on)
+            holder = self.horizon.wait(connection, wait_s, self._go_on)
             if holder:
                 self._say(
                     f"{leaf.name}: {holder} still sees rows of {wait_s:g} s ago; goes on without waiting for it, and"

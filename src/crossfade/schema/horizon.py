@@ -33,6 +33,7 @@ class Horizon:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._given_up: set[str] = set()
+        self.waited_s = 0.0
 
     def held_in_vain(self, connection: psycopg.Connection[Any]) -> bool:
         """Whether somebody who was waited for in vain is still there."""
@@ -42,6 +43,13 @@ class Horizon:
 
     def wait(self, connection: psycopg.Connection[Any], at_most_s: float, go_on: GoOn) -> str:
         """Wait for what is committed now to be older than every snapshot; who was waited for in vain, or empty."""
+        began_s = self._clock.monotonic_s()
+        try:
+            return self._wait(connection, at_most_s, go_on)
+        finally:
+            self.waited_s += self._clock.monotonic_s() - began_s
+
+    def _wait(self, connection: psycopg.Connection[Any], at_most_s: float, go_on: GoOn) -> str:
         boundary = _boundary(connection)
         met = _holders(connection, boundary)
         hidden = {holder.name for holder in met if holder.hidden}

@@ -24,6 +24,7 @@ from crossfade.schema.sql import query
 
 Connection = psycopg.Connection[Any]
 Fence = Callable[[Connection], None]
+STILL = "crossfade_still_unfilled"
 STATEMENT_MAX_MS = 8000  # less than any session here waits for an answer
 CONFLICTS = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
 _GONE = ("08", "57P", "53300")  # SQLSTATE classes: connection lost, server stopping, no place left for a session
@@ -71,6 +72,7 @@ class Batch:
     took_ms: float
     wal_bytes: int
     hot: int
+    still_unfilled: int = 0  # rows that were filled and are unfilled all the same; counted by the check
 
 
 def gone(exc: psycopg.Error) -> bool:
@@ -133,6 +135,12 @@ def update_text(
     return f"UPDATE ONLY {leaf.name} AS {leaf.alias} SET {assigned} WHERE {where}"  # noqa: S608 - quoted, planned
 
 
+def counting_text(task: Backfill, update: str) -> str:
+    """The statement of a batch of the check: how many rows it filled, and how many are unfilled after it."""
+    still = f"count(*) FILTER (WHERE {STILL})"
+    return f"WITH done AS ({update} RETURNING ({task.unfilled}) IS TRUE AS {STILL}) SELECT count(*), {still} FROM done"  # noqa: S608
+
+
 class Ledger:
     """The progress of one leaf in crossfade.backfill, and its batches."""
 
@@ -193,7 +201,7 @@ class Ledger:
             begun = connection.execute(query("batch_begin"), limits).fetchone()
             assert begun is not None
             began_s = clock.monotonic_s()
-            rows = connection.execute(text.encode()).rowcount
+            rows, still = self._run(connection, text, cursor.checking)
             took_ms = (clock.monotonic_s() - began_s) * 1000
             self._fence(connection)
             after = cursor.after(end, passes, rows)
@@ -203,4 +211,11 @@ class Ledger:
             counted = connection.execute(query("batch_progress"), values).fetchone()
             if counted is None:
                 raise Rewritten
-        return Batch(rows, took_ms, int(counted[0]), int(counted[1]))
+        return Batch(rows, took_ms, int(counted[0]), int(counted[1]), still)
+
+    def _run(self, connection: Connection, update: str, checking: bool) -> tuple[int, int]:
+        if not checking:
+            return connection.execute(update.encode()).rowcount, 0
+        row = connection.execute(counting_text(self._task, update).encode()).fetchone()
+        assert row is not None
+        return int(row[0]), int(row[1])

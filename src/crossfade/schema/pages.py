@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 WINDOW_PAGES = 1024  # 8 MB: it stays in memory from pass to pass, and the wait between two passes is rare
 PAGES_MAX = 8192
 _STEP_PAGES = 4
+_JUDGED_BY_ROWS = 1000
 _FAR_UNDER = 4  # a batch this many times shorter than it should be says that the pace is not found yet
 
 CHECK = -1  # in the place of a pass: the check, which has found nothing so far
@@ -105,7 +106,9 @@ class Pace:
     limit_ms: int = 0
 
     def ran(self, took_ms: float, target_ms: int) -> None:
-        """Learn from a batch that came through."""
+        """Learn from a batch that came through. A limit that was raised for a slow moment sinks again."""
+        if took_ms * _FAR_UNDER < self.limit_ms:
+            self.limit_ms //= 2
         if took_ms > target_ms:
             self.pages = max(1, int(self.pages * max(0.5, target_ms / took_ms)))
         elif took_ms * _FAR_UNDER < target_ms:
@@ -125,3 +128,25 @@ class Pace:
             self.limit_ms = min(limit_max_ms, self.limit_ms * 2)
         self.pages = max(1, self.pages // 4)
         return True
+
+
+@dataclass
+class Passes:
+    """Whether passes keep rows on their pages at all.
+
+    They do not where a column that is filled, or one that a trigger of the user's own writes, is in an index.
+    """
+
+    rows: int = 0
+    hot: int = 0
+
+    def ran(self, cursor: Cursor, passes: int, rows: int, hot: int) -> None:
+        """Learn from a batch: only later passes find room."""
+        if not cursor.checking and 0 < cursor.turn < passes:
+            self.rows += rows
+            self.hot += hot
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether enough rows were seen to say that they move all the same."""
+        return self.rows >= _JUDGED_BY_ROWS and self.hot * 50 < self.rows

@@ -56,7 +56,7 @@ class Tally:
             parts.append(f"{in_words(left_s)} left")
         return ", ".join(parts)
 
-    def measured(self, now_s: float, rested_s: float) -> dict[str, object]:
+    def measured(self, now_s: float, rested_s: float, waited_s: float = 0.0) -> dict[str, object]:
         """For the journal."""
         took_s = now_s - self.began_s
         return {
@@ -66,6 +66,7 @@ class Tally:
             "took_s": round(took_s, 3),
             "busy_s": round(self.busy_ms / 1000, 3),  # in the statements that fill; the rest is rests, waits, commits
             "rested_s": round(rested_s, 3),
+            "waited_for_snapshots_s": round(waited_s, 3),
             "rows_per_s": round(self.rows / took_s) if took_s > 0 else 0,
             "wal_bytes_per_row": round(self.wal_bytes / self.rows) if self.rows else 0,
             "hot_ratio": round(self.hot / self.rows, 3) if self.rows else 0.0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crossfade.schema.pages import CHECK, CHECK_FOUND, PAGES_MAX, WINDOW_PAGES, Cursor, Pace
+from crossfade.schema.pages import CHECK, CHECK_FOUND, PAGES_MAX, WINDOW_PAGES, Cursor, Pace, Passes
 
 
 def walked(cursor: Cursor, passes: int, at_once: int) -> list[tuple[int, int, int]]:
@@ -95,3 +95,21 @@ def test_a_batch_that_took_too_long_is_made_smaller_then_given_more_time_then_it
     assert not pace.took_too_long(2000)
     pace.conflicted()
     assert pace.pages == 1
+
+
+def test_a_limit_that_was_raised_sinks_when_batches_are_quick_again() -> None:
+    pace = Pace(pages=1, limit_ms=8000)
+    pace.ran(took_ms=90, target_ms=100)
+    assert pace.limit_ms == 4000
+
+
+def test_passes_are_given_up_when_later_ones_find_no_room_either() -> None:
+    passes = Passes()
+    passes.ran(Cursor(100, 0, 0), 3, rows=5000, hot=0)  # a first pass moves its rows always
+    assert not passes.in_vain
+    passes.ran(Cursor(100, 0, 1), 3, rows=999, hot=0)
+    assert not passes.in_vain
+    passes.ran(Cursor(100, 0, 2), 3, rows=1, hot=0)
+    assert passes.in_vain
+    passes.ran(Cursor(100, 0, 2), 3, rows=100, hot=50)
+    assert not passes.in_vain

@@ -74,6 +74,16 @@ def own_column(name: str) -> Expression:
     return Expression(column_ref(name), frozenset({name}), nulls_pass=True)
 
 
+def unlike(left: str, right: str, exact: bool) -> str:
+    """Whether two values are not stored alike. Equality is too weak for numeric, json, citext and their like.
+
+    Records are compared by their bytes (manual, section 9.25.6); without the casts it would be column by column.
+    """
+    if exact:
+        return f"{left} IS DISTINCT FROM {right}"
+    return f"CAST(ROW({left}) AS record) OPERATOR(pg_catalog.*<>) CAST(ROW({right}) AS record)"
+
+
 def read_text(text: str, reader: Reader, where: str, **allow: bool) -> Expression:
     """Parse and check a text; raises `schema-expression`."""
     try:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from crossfade.model.change import Policy
 from crossfade.schema.catalog import Table
-from crossfade.schema.expressions import Expression
+from crossfade.schema.expressions import Expression, unlike
 from crossfade.schema.mapping import Derived, Groups, Side, TwoWay, Writer
 from crossfade.schema.naming import literal, quote, quote_table, sync_function, sync_trigger
 
@@ -121,8 +121,7 @@ class Pair:
     def _derived_moved(self, one: Derived) -> str:
         """Its sources changed, it did not, and it was what they said before: it had no value of its own."""
         sources = " OR ".join(
-            f"ROW({self._cell('new', name)}) OPERATOR(pg_catalog.*<>) ROW({self._cell('old', name)})"
-            for name in sorted(one.value.columns)
+            unlike(self._cell("new", name), self._cell("old", name), exact=False) for name in sorted(one.value.columns)
         )
         kept = f"NOT ({self._changed([one.side])})"
         before = _distinct(one.side, self._cell("old", one.side.name), self._value(one.side, one.value, "old"))
@@ -221,10 +220,7 @@ class Pair:
 
 
 def _distinct(side: Side, left: str, right: str) -> str:
-    """Whether two values are not stored alike: equality is too weak for numeric, json, citext and their like."""
-    if side.exact:
-        return f"{left} IS DISTINCT FROM {right}"
-    return f"ROW({left}) OPERATOR(pg_catalog.*<>) ROW({right})"
+    return unlike(left, right, side.exact)
 
 
 def _if(condition: str, lines: Sequence[str]) -> list[str]:

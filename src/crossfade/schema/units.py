@@ -96,7 +96,7 @@ def _prove(parts: Parts, column: str) -> str:
     name = quote(_not_null_name(parts, column))
     return (
         f"DO $crossfade$ BEGIN ALTER TABLE {parts.quoted} VALIDATE CONSTRAINT {name};"
-        " EXCEPTION WHEN check_violation THEN NULL; END $crossfade$"
+        " EXCEPTION WHEN check_violation OR undefined_object THEN NULL; END $crossfade$"
     )
 
 

@@ -40,6 +40,12 @@ def plan(parts: Parts, group: TwoWay, pair: Pair, added: dict[str, AddedColumn])
     for side in group.old:
         parts.hide_column(side.name, hidden(parts.change, side.name))
     parts.old_only.append((tuple(side.name for side in group.old), "down"))
+    unsteady = [one for one in (*group.ups.values(), *group.downs.values()) if one.volatility == "s"]
+    if unsteady:
+        text = ", ".join(one.render() for one in unsteady)
+        parts.notes.append(
+            f"{parts.delta.says}: depends on session settings, which must be alike in both versions: {text}"
+        )
     old, new = (tuple(side.name for side in sides) for sides in (group.old, group.new))
     parts.mappings.append(ShapeMapping(parts.delta.says, old, new, group.policy, group.says))
     parts.says.append(f"add {', '.join(new)}; keep {', '.join(old)} and {', '.join(new)} in step")

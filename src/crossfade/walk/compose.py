@@ -30,6 +30,7 @@ from crossfade.schema.backfill import Filler
 from crossfade.schema.catalog import Catalog, read_catalog
 from crossfade.schema.census import Census, LaneName, left_over
 from crossfade.schema.engine import PostgresSchemaEngine
+from crossfade.schema.leaf import row_search_path
 from crossfade.schema.rights import lane_rights, require_lane_roles_without_ddl
 from crossfade.schema.session import Sessions
 from crossfade.signals.command import CommandRecords
@@ -213,8 +214,9 @@ def schema_engine(site: Site, epoch: Callable[[], int] = lambda: 0) -> PostgresS
 
 
 def live_catalog(site: Site) -> Catalog:
-    """The schema of the service's database as it is now."""
+    """The schema of the service's database as it is now; names are looked for where the admin's role looks."""
     with Sessions(admin_url(site.config.database), site.clock).open("reading the catalog") as session:
+        session.execute("SELECT set_config('search_path', %s, false)", [row_search_path(session)])
         return read_catalog(session)
 
 

@@ -1,9 +1,10 @@
 """A unit that may not run in a transaction, such as CREATE INDEX CONCURRENTLY: found out about, then done.
 
-Rule: whether it is in place is asked of the catalog (`probe`), since no row can be written in its transaction. What
-a failed attempt left is removed (`wreck`) before the next. One attempt at a time: the session that works holds an
-advisory lock, and keeps it when its client dies, until its statement has ended. Whoever comes next asks again and
-again for that lock, then probes: an index that was finished meanwhile is taken as it is.
+Rule: a row says that it was tried, before it is; from then on the catalog is asked whether it is in place (`probe`),
+since no row can be written in its transaction. What a failed attempt left is removed (`wreck`) before the next.
+One attempt at a time: the session that works holds an advisory lock, and keeps it when its client dies, until its
+statement has ended. Whoever comes next asks again and again for that lock, then probes: an index that was finished
+meanwhile is taken as it is.
 
 Fencing: our epoch is compared after the advisory lock was granted and again with the row. A walker that was
 overtaken in between has its statement ended by the one that undoes (manual 9.28.2, pg_terminate_backend).
@@ -22,7 +23,7 @@ from crossfade.model.errors import fail
 from crossfade.model.ports import GoOn, Say
 from crossfade.schema.executor import Also, Order, Step
 from crossfade.schema.session import ANSWER_S, Session, Sessions, Stopped
-from crossfade.schema.track import Track
+from crossfade.schema.track import TRY, Track
 
 _ASK_AGAIN_S = 0.2
 _ATTEMPTS = 3  # a concurrent build can be chosen as a deadlock's victim
@@ -52,6 +53,8 @@ class ConcurrentExecutor:
             step = Step(order.unit.key, order.way, waited_ms, tries, 0.0, 0.0, took_ms)
             with session.transaction():
                 row = self._track.put(session, order.change, order.unit.key, order.way, asdict(step))
+                if order.way == "undo":
+                    self._track.put(session, order.change, TRY + order.unit.key, "undo", {})
                 also(session)
                 done_s = self._clock.monotonic_s()
             measured = {"commit_ms": _ms(self._clock.monotonic_s() - done_s)}
@@ -59,24 +62,24 @@ class ConcurrentExecutor:
             return Step(**{**asdict(step), **measured})
 
     def _do(self, session: Session, order: Order) -> int:
-        tries = 0
-        while not _whole(session, order.unit):
-            _each(session, order.unit.wreck)
-            if _whole(session, order.unit):  # for one that drops: the wreck's removal was all there was to do
-                break
-            tries += 1
+        unit = order.unit
+        if TRY + unit.key not in self._track.place(session, order.change).in_place:
+            with session.transaction():  # before the first try nothing is ours to remove, or to take as done
+                row = self._track.put(session, order.change, TRY + unit.key, "do", {})
+            self._track.committed(session, row, TRY + unit.key, {})
+        elif _is_whole_or_wrecked(session, unit):
+            return 0
+        for tries in range(1, _ATTEMPTS + 1):
             try:
-                _each(session, order.unit.do)
-            except DeadlockDetected:
-                if tries == _ATTEMPTS:
+                _each(session, unit.do)
+                break
+            except (DeadlockDetected, psycopg.IntegrityError) as exc:
+                _each(session, unit.wreck)  # an invalid index costs every write, and is of no use
+                if tries == _ATTEMPTS or not isinstance(exc, DeadlockDetected):
                     raise
-            except psycopg.IntegrityError:
-                _each(session, order.unit.wreck)  # an invalid index costs every write, and is of no use
-                raise
-            else:
-                if not _whole(session, order.unit):
-                    said = "its statements ended without an error, and its effect is not whole"
-                    raise fail("schema-refused", doing=order.doing, detail=said, sqlstate="none")
+        if not _whole(session, unit):
+            said = "its statements ended without an error, and its effect is not whole"
+            raise fail("schema-refused", doing=order.doing, detail=said, sqlstate="none")
         return tries
 
     def _undo(self, session: Session, order: Order) -> int:
@@ -104,6 +107,13 @@ class ConcurrentExecutor:
 def _whole(session: Session, unit: Unit) -> bool:
     row = session.execute(unit.probe.encode()).fetchone()
     return row is not None and bool(row[0])
+
+
+def _is_whole_or_wrecked(session: Session, unit: Unit) -> bool:
+    """Whether an earlier try came through; else what it left is removed, which may be all there is to do."""
+    if not _whole(session, unit):
+        _each(session, unit.wreck)
+    return _whole(session, unit)
 
 
 def _each(session: Session, statements: Sequence[str]) -> None:

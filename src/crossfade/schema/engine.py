@@ -28,7 +28,7 @@ from crossfade.schema.attic import Attic
 from crossfade.schema.concurrent import ConcurrentExecutor
 from crossfade.schema.executor import Also, Executor, Order
 from crossfade.schema.session import Session, Sessions, Stopped
-from crossfade.schema.track import Place, Track
+from crossfade.schema.track import TRY, Place, Track
 
 _SYNC = "purge-sync:"
 _EXAMPLES = 5
@@ -164,8 +164,8 @@ class PostgresSchemaEngine:
         """EQUAL to HIDDEN."""
         with self._act("detach", change, go_on, say) as act:
             place = self._place(act, Stage.EQUAL, Stage.HIDDEN)
-            if place.stage is Stage.EQUAL:
-                self._forward(act, change.detach, place, self._reach(act, Stage.HIDDEN))
+            last = self._reach(act, Stage.HIDDEN) if place.stage is Stage.EQUAL else None
+            self._forward(act, change.detach, place, last)  # where hidden: what an attach that was stopped took back
             return self._measured(act)
 
     def attach(self, change: Change, go_on: GoOn, say: Say) -> Measured:
@@ -191,6 +191,8 @@ class PostgresSchemaEngine:
                 kept.append(dict(self._attic.keep(change.id, one, go_on, frozen=False)))
             with self._sessions.open(f"reading what was recorded for change {change.id}") as session:
                 mismatches = self._track.mismatches(session, change.id)
+            if place.stage is not Stage.BASE:
+                self._alone(act, lambda session: self._track.turn_back(session, change.id))
             units = [*change.expand, *change.settle, *change.record, *change.detach]
             self._back(act, units, place, lambda session: self._track.end(session, change.id))
             return {**self._measured(act), "kept": kept, "mismatches": mismatches}
@@ -201,6 +203,8 @@ class PostgresSchemaEngine:
             place = self._place(act, Stage.HIDDEN, Stage.GONE)
             if place.stage is Stage.GONE:
                 return {**self._measured(act), "kept": []}
+            if any(unit.key not in place.in_place for unit in change.detach):
+                raise _wrong_stage(act, f"{place.stage}, and the way back from it has begun", (Stage.HIDDEN,))
             sync = [unit for unit in change.purge if unit.key.startswith(_SYNC)]
             drops = [unit for unit in change.purge if unit not in sync]
             self._forward(act, sync, place, None)
@@ -249,7 +253,7 @@ class PostgresSchemaEngine:
         if place.plan.digest != change.digest:
             raise fail("schema-plan-differs", change=change.id, shown=change.digest, found=place.plan.digest)
         with session.transaction():
-            self._track.take_over(session, change.id, version)
+            self._track.take_over(session, place, change.id, version)
 
     def _forward(self, act: _Act, units: Sequence[Unit], place: Place, last: Also | None) -> None:
         orders = [Order(act.change.id, unit, "do") for unit in units if unit.key not in place.in_place]
@@ -257,7 +261,7 @@ class PostgresSchemaEngine:
 
     def _back(self, act: _Act, units: Sequence[Unit], place: Place, last: Also | None) -> None:
         """Take back what is in place, and what a concurrent unit may have left without being in place."""
-        here = [unit for unit in units if unit.key in place.in_place or unit.concurrent]
+        here = [unit for unit in units if unit.key in place.in_place or TRY + unit.key in place.in_place]
         self._walk(act, [Order(act.change.id, unit, "undo") for unit in reversed(here)], last)
 
     def _walk(self, act: _Act, orders: Sequence[Order], last: Also | None) -> None:

@@ -133,7 +133,7 @@ class Executor:
         return fail(
             "schema-lock-not-granted",
             doing=order.doing,
-            asked_s=f"{asked_s:.0f}",
+            asked_s=f"{asked_s:.1f}",
             tries=tries,
             locks=", ".join(f"{mode} on {table}" for table, mode in order.unit.locks) or "none of its own",
             blockers="\n         ".join(map(str, blockers)) or "none is seen now",

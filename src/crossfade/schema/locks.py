@@ -32,6 +32,7 @@ _CONFLICTS = {
     "ACCESS EXCLUSIVE": _ALL,
 }
 _PATIENT = "SHARE UPDATE EXCLUSIVE"
+_GIVES_WAY = "ShareUpdateExclusiveLock"
 _PATIENT_EXTRA_MS = 500
 Locks = Sequence[tuple[str, str]]  # (quoted table, mode), in the order they are taken
 
@@ -68,11 +69,18 @@ class Lookout:
     _met: dict[str, float] = field(default_factory=dict)  # when it was met first
 
     def look(self, session: Session, locks: Locks, now_s: float) -> list[Blocker]:
-        """Transactions in the way that are older than the patience of a request."""
+        """Transactions in the way that are older than the patience of a request.
+
+        One that has nothing stronger than SHARE UPDATE EXCLUSIVE is asked, not waited for: see the module's rule.
+        """
         holders = holders_in_the_way(session, locks)
         known = {holder.transaction for holder in holders}
         self._met = {key: at_s for key, at_s in self._met.items() if key in known}
-        return [holder for holder in holders if self._age_s(holder, now_s) >= self.older_than_s]
+        return [
+            holder
+            for holder in holders
+            if holder.mode != _GIVES_WAY and self._age_s(holder, now_s) >= self.older_than_s
+        ]
 
     def _age_s(self, holder: Blocker, now_s: float) -> float:
         if holder.age_s is not None:

@@ -108,9 +108,11 @@ FROM family AS f
 JOIN pg_locks AS l ON l.locktype = 'relation' AND l.relation = f.oid AND l.granted AND l.mode = ANY (f.modes)
  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
-LEFT JOIN pg_prepared_xacts AS p ON l.pid IS NULL AND l.virtualtransaction = '-1/' || p.transaction
+LEFT JOIN pg_locks AS x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
+ AND x.virtualtransaction = l.virtualtransaction
+LEFT JOIN pg_prepared_xacts AS p ON p.transaction = x.transactionid
 WHERE l.pid IS DISTINCT FROM pg_backend_pid()
-ORDER BY l.virtualtransaction
+ORDER BY l.virtualtransaction, l.mode = 'ShareUpdateExclusiveLock'
 
 -- deadlock_timeout_ms --
 SELECT setting::integer FROM pg_settings WHERE name = 'deadlock_timeout'

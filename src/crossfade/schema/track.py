@@ -1,8 +1,11 @@
 """The track in the database: where each change stands, and which of its units are in place.
 
 Rule: a unit is in place when its last row in crossfade.schema_act says `do`. Each row is written in the transaction
-of what it tells of, so nothing else has to be asked after a crash. The pseudo-unit `begin` says that a change has
-begun, its `undo` that it is undone whole; `keep:` and a name says that the attic has its copy.
+of what it tells of, so nothing else has to be asked after a crash. Three pseudo-units: `begin` says that a change
+has begun, and its `undo` that it is undone whole; `try:` and a unit's key, that a unit which may not run in a
+transaction was tried and may have left something; `keep:` and a name, that the attic has its copy.
+
+Going forward the stage is written last; an undo writes it first, so that a half-undone change claims the base.
 
 Fencing (I8): a row is written only while our epoch leads, and the lease cannot change hands before that transaction
 has ended: its row is locked FOR SHARE. On a copy of the database there is no lease; then nothing is fenced.
@@ -25,6 +28,7 @@ from crossfade.schema.sql import query
 
 BEGIN = "begin"
 KEEP = "keep:"
+TRY = "try:"
 Data = Mapping[str, object]
 
 
@@ -147,11 +151,19 @@ class Track:
             row = self.put(session, change.id, BEGIN, "do", {"version": version, "digest": change.digest})
         self.committed(session, row, BEGIN, {})
 
-    def take_over(self, session: Session, change: str, version: str) -> None:
-        """Say that a later version makes the same change."""
+    def take_over(self, session: Session, place: Place, change: str, version: str) -> None:
+        """Say that a later version makes the same change, or that a half-undone one goes forward again."""
+        if place.stage is Stage.BASE:
+            self._forget(session, change, place, KEEP)
         self.fence(session)
         values = {"service": self._service, "change": change, "version": version}
         session.execute(query("take_over"), values)
+
+    def turn_back(self, session: Session, change: str) -> None:
+        """Claim the base before anything is taken back; what was filled goes with its columns."""
+        self.fence(session)
+        session.execute(query("forget_progress"), {"service": self._service, "change": change})
+        self.set_stage(session, change, Stage.BASE)
 
     def set_stage(self, session: Session, change: str, stage: Stage) -> None:
         """Write the stage; the caller has fenced this transaction."""
@@ -160,11 +172,13 @@ class Track:
 
     def end(self, session: Session, change: str) -> None:
         """Say that the change is undone whole; what the attic kept in this round is no longer of a round."""
-        kept = [unit for unit in self.place(session, change).in_place if unit.startswith(KEEP)]
-        for unit in [*kept, BEGIN]:
-            self.put(session, change, unit, "undo", {})
-        session.execute(query("forget_progress"), {"service": self._service, "change": change})
-        self.set_stage(session, change, Stage.BASE)
+        self._forget(session, change, self.place(session, change), KEEP)
+        self.put(session, change, BEGIN, "undo", {})
+
+    def _forget(self, session: Session, change: str, place: Place, kind: str) -> None:
+        for unit in place.in_place:
+            if unit.startswith(kind):
+                self.put(session, change, unit, "undo", {})
 
     def put_attic(self, session: Session, change: str, attic: str, kept: str, rows: int) -> None:
         """Record an attic table."""

@@ -56,7 +56,8 @@ def new_cluster() -> Iterator[Callable[[int], Cluster]]:
             directory.mkdir(mode=0o711)
             one = Cluster(directory, free_port(), programs)
             clusters[major] = one
-            one.create({"fsync": "off", "max_connections": "40"}, lambda: secrets.token_hex(8))
+            settings = {"fsync": "off", "max_connections": "40", "max_prepared_transactions": "5"}
+            one.create({**settings, "autovacuum_naptime": "1s"}, lambda: secrets.token_hex(8))
             one.start(RealClock())
         return clusters[major]
 
@@ -369,3 +370,13 @@ class Walk:
 @pytest.fixture
 def walk(home: Home) -> Walk:
     return Walk(home)
+
+
+@pytest.fixture
+def new_home(cluster: Cluster) -> Callable[[], Home]:
+    return lambda: make_home(cluster)
+
+
+@pytest.fixture
+def clock() -> RealClock:
+    return RealClock()

@@ -38,7 +38,7 @@ ROWS: tuple[Kind, ...] = (
         Exit.NOT_MET,
         "{doing} did not get its locks within {asked_s} s; nothing of it is in force",
         "asked:   {tries} times for {locks}\nblocked: {blockers}",
-        "let them end, or end one with SELECT pg_terminate_backend(PID); then the same command goes on from here",
+        "let them end, or end one: SELECT pg_terminate_backend(PID); then the same command goes on from here",
     ),
     Kind(
         "schema-wrong-stage",

@@ -25,6 +25,7 @@ from crossfade.model.errors import fail
 from crossfade.model.ports import Clock, GoOn, Measured, Say, SchemaFacts
 from crossfade.model.requirement import Staging
 from crossfade.schema.attic import Attic
+from crossfade.schema.compare import Comparison
 from crossfade.schema.concurrent import ConcurrentExecutor
 from crossfade.schema.executor import Also, Executor, Order
 from crossfade.schema.session import Session, Sessions, Stopped
@@ -35,25 +36,13 @@ _EXAMPLES = 5
 _DRAW = SystemRandom().random
 
 
-class Compared(Protocol):
-    """What a comparison of one table's two shapes found."""
-
-    @property
-    def differing(self) -> int:
-        """Rows whose shapes do not say the same."""
-
-    @property
-    def examples(self) -> Sequence[str]:
-        """Keys of some of them."""
-
-
 class Filling(Protocol):
     """Fills and compares the tables of one change; both resume, and raise `schema-stopped` when told to stop."""
 
     def fill(self, task: Backfill, go_on: GoOn, say: Say) -> Measured:
         """Fill every row that is not filled yet."""
 
-    def compare(self, task: Backfill, go_on: GoOn, say: Say) -> Compared:
+    def compare(self, task: Backfill, go_on: GoOn, say: Say) -> Comparison:
         """Look at every row."""
 
 
@@ -303,10 +292,14 @@ def _nothing(_session: Session) -> None:
     pass
 
 
-def _require_equal(task: Backfill, found: Compared) -> None:
+def _require_equal(task: Backfill, found: Comparison) -> None:
     if found.differing:
-        examples = ", ".join(found.examples[:_EXAMPLES])
-        raise fail("schema-shapes-differ", table=task.table, rows=found.differing, examples=examples)
+        raise fail(
+            "schema-shapes-differ",
+            table=task.table,
+            rows=found.how_many,
+            examples=", ".join(found.examples[:_EXAMPLES]),
+        )
 
 
 def _wrong_stage(act: _Act, found: str, allowed: Sequence[Stage]) -> Exception:

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from crossfade.journal.install import install
 from crossfade.model.change import Backfill, Change, Kept, Policy, ShapeMapping, Unit
 from crossfade.model.errors import CrossfadeError
 from crossfade.model.requirement import Staging
+from crossfade.schema.compare import Comparison
 from crossfade.schema.engine import PostgresSchemaEngine
 
 MAJORS = (15, 18)
@@ -289,12 +290,6 @@ def rename_change() -> Change:
     ).check_invariants()
 
 
-@dataclass(frozen=True)
-class Found:
-    differing: int
-    examples: Sequence[str]
-
-
 @dataclass
 class PlainFiller:
     """Fills a table by one statement; good enough to walk the engine past it."""
@@ -307,12 +302,12 @@ class PlainFiller:
             done = connection.execute(f"UPDATE {task.table} SET {pairs} WHERE {task.unfilled}".encode())
             return {"filled": done.rowcount}
 
-    def compare(self, task: Backfill, go_on: Callable[[], bool], say: Callable[[str], None]) -> Found:
+    def compare(self, task: Backfill, go_on: Callable[[], bool], say: Callable[[str], None]) -> Comparison:
         with psycopg.connect(self.url, autocommit=True) as connection:
             rows = connection.execute(
                 f"SELECT id FROM {task.table} WHERE {task.differs} ORDER BY id".encode()
             ).fetchall()
-        return Found(len(rows), [f"id={row[0]}" for row in rows[:5]])
+        return Comparison(len(rows), len(rows), tuple(f"id={row[0]}" for row in rows[:5]))
 
 
 @dataclass

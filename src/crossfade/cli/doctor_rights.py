@@ -8,7 +8,7 @@ blind in one place is unknown, told with what is lost and the statement that giv
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from crossfade.cli.doctor_probes import Finding, State, bad, well
 from crossfade.model.errors import CrossfadeError
@@ -18,7 +18,7 @@ from crossfade.runtime.secrets import resolve
 from crossfade.schema.census import Census
 from crossfade.schema.rights import AdminRight, admin_rights, known_roles, lane_rights, user_tables
 from crossfade.schema.session import Session, Sessions
-from crossfade.walk.compose import admin_url
+from crossfade.walk.compose import admin_url, lane_roles
 
 
 def probe_rights(config: Config, environ: Mapping[str, str], clock: Clock) -> Iterator[Finding]:
@@ -32,7 +32,7 @@ def probe_rights(config: Config, environ: Mapping[str, str], clock: Clock) -> It
             continue  # told by the probe of the database
         try:
             with Sessions(url, clock).open("read the rights") as session:
-                yield from _rights(session, name, _lane_roles(database, environ), changes)
+                yield from _rights(session, name, lane_roles(database, environ), changes)
         except CrossfadeError as exc:
             said = f"could not be asked: {exc.facts['detail']}"
             yield Finding(what, State.UNKNOWN, said, "mend what the reason says")
@@ -56,6 +56,10 @@ def _rights(connection: Session, name: str, roles: Sequence[str], changes: bool)
             said = ", ".join(sorted({one.what for one in held}))
             remedy = "; ".join(sorted({one.remedy for one in held}))
             yield _not_held(what, f"could change the schema: {said}", remedy, needed=changes)
+    if len(roles) == 1 and changes:
+        said = "both slots connect as one role; the database tells them apart by application_name alone"
+        remedy = f"write {{role}} in database.{name}.app_url and app_roles = [...]"
+        yield Finding(f"lanes {name}", State.UNKNOWN, f"{said}, which an application may replace; {remedy}", remedy)
     if not roles:
         said = "not known here, so whether it could change the schema is not either"
         yield Finding(f"lane role {name}", State.UNKNOWN, said, f"mend database.{name}.app_url")
@@ -72,17 +76,6 @@ def _not_held(what: str, said: str, remedy: str, *, needed: bool) -> Finding:
     if needed:
         return bad(what, said, remedy)
     return Finding(what, State.UNKNOWN, f"{said}; to mend it: {remedy}", remedy)
-
-
-def _lane_roles(database: Database, environ: Mapping[str, str]) -> Sequence[str]:
-    """The roles of the two slots, or the one that both connect as; none where that cannot be told here."""
-    if database.app_roles:
-        return database.app_roles
-    try:
-        user = urlsplit(resolve(database.app_url, environ)).username
-    except (CrossfadeError, ValueError):
-        return ()
-    return (unquote(user),) if user else ()
 
 
 def _pooler(name: str, database: Database, url: str, environ: Mapping[str, str], clock: Clock) -> Iterator[Finding]:

@@ -148,9 +148,8 @@ def left_over(old: LaneName, sessions: Sequence[Session]) -> list[str]:
     return [_told(one) for one in sessions if old.owns(one)]
 
 
-def require_nobody_left(version: str, old: LaneName, sessions: Sequence[Session]) -> None:
-    """Before its shape is hidden or dropped, the old version must be gone. Raises `old-version-still-connected`."""
-    left = left_over(old, sessions)
+def require_nobody_left(version: str, left: Sequence[str]) -> None:
+    """Before its shape is hidden, the old version must be gone. Raises `old-version-still-connected`."""
     if left:
         connections = "1 connection" if len(left) == 1 else f"{len(left)} connections"
         raise fail("old-version-still-connected", version=version, connections=connections, listing="\n".join(left))

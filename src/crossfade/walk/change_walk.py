@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from crossfade.model.change import Change, Stage
-from crossfade.model.errors import fail
 from crossfade.model.path import Act, Path
 from crossfade.model.ports import Clock, GoOn, Measured, Say, SchemaEngine
+from crossfade.schema.census import require_nobody_left
 
 CENSUS_WAIT_S = 30.0  # how long sessions of the old version may outlive its processes
 CENSUS_EVERY_S = 0.5
@@ -84,10 +84,7 @@ class ChangeWalk:
         until_s = self.clock.monotonic_s() + CENSUS_WAIT_S
         while left := self.left_over():
             if self.clock.monotonic_s() > until_s or not go_on():
-                count = "1 connection" if len(left) == 1 else f"{len(left)} connections"
-                raise fail(
-                    "old-version-still-connected", version=self.old_version, connections=count, listing="\n".join(left)
-                )
+                require_nobody_left(self.old_version, left)
             self._say(f"waits for sessions of {self.old_version}: {left[0]}")
             self.clock.sleep(CENSUS_EVERY_S)
 

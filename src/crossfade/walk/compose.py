@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import cast
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from crossfade.host.files import read_json, write_json
 from crossfade.journal.epoch import EpochLock
@@ -21,6 +21,7 @@ from crossfade.journal.postgres import PostgresJournal
 from crossfade.journal.spool import Spool
 from crossfade.judge.judge import Judge
 from crossfade.model.change import Change
+from crossfade.model.errors import CrossfadeError
 from crossfade.model.ports import Address, Journal, Proxy, RecordSource, Slot
 from crossfade.model.requirement import Config, Database
 from crossfade.model.verdict import EndpointLimit
@@ -61,6 +62,17 @@ def admin_url(database: Database, environ: Mapping[str, str] = os.environ) -> st
     user, _, host = parts.netloc.rpartition("@")
     secret = quote(resolve(database.admin_password, environ), safe="")
     return urlunsplit(parts._replace(netloc=f"{user}:{secret}@{host}"))
+
+
+def lane_roles(database: Database, environ: Mapping[str, str] = os.environ) -> Sequence[str]:
+    """The roles of the two slots, or the one that both connect as; none where that cannot be told here."""
+    if database.app_roles:
+        return database.app_roles
+    try:
+        user = urlsplit(resolve(database.app_url, environ)).username
+    except (CrossfadeError, ValueError):
+        return ()
+    return (unquote(user),) if user else ()
 
 
 @dataclass
@@ -222,7 +234,7 @@ def live_catalog(site: Site) -> Catalog:
 
 def require_lanes_without_ddl(site: Site, tables: Sequence[str]) -> None:
     """Raise `lane-role-may-alter` where a lane's role could run the raw change by itself."""
-    roles = site.config.database.app_roles
+    roles = lane_roles(site.config.database)
     if roles:
         with Sessions(admin_url(site.config.database), site.clock).open("asking what the lanes may do") as session:
             require_lane_roles_without_ddl(lane_rights(session, roles, tables))

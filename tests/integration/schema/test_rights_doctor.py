@@ -224,6 +224,19 @@ def test_a_lane_that_owns_the_database_or_the_schema_gives_them_away(team: Team)
     assert look(team)["lane role shop_left"].state is State.WELL
 
 
+def test_slots_that_share_a_role_are_held_to_it_and_told_what_that_costs(team: Team) -> None:
+    text = (TOML + CHANGES).replace("{role}", "shop_left").replace('app_roles = ["shop_left", "shop_right"]\n', "")
+    found = look(team, config(text))
+    assert found["lane role shop_left"].state is State.WELL
+    assert found["lanes main"].state is State.UNKNOWN
+    assert found["lanes main"].said == (
+        "both slots connect as one role; the database tells them apart by application_name alone, which an application"
+        " may replace; write {role} in database.main.app_url and app_roles = [...]"
+    )
+    team.ask("ALTER TABLE orders OWNER TO shop_left")
+    assert look(team, config(text))["lane role shop_left"].state is State.BAD
+
+
 def test_one_role_for_all_is_told_to_be_two(team: Team) -> None:
     text = (TOML + CHANGES).replace('"shop_right"', '"shop_admin"')
     finding = look(team, config(text))["lane role shop_admin"]

@@ -110,9 +110,9 @@ def test_server_sessions_of_a_pooler_are_known_by_pid_role_and_real_database() -
 
 
 def test_nobody_left_is_well_and_whoever_is_left_is_named() -> None:
-    require_nobody_left("v1", OLD, [session(role="shop_right")])
+    require_nobody_left("v1", left_over(OLD, [session(role="shop_right")]))
     with pytest.raises(CrossfadeError) as one:
-        require_nobody_left("v1", OLD, [session()])
+        require_nobody_left("v1", left_over(OLD, [session()]))
     assert one.value.exit is Exit.NOT_MET
     assert one.value.render() == (
         "error[old-version-still-connected]: v1 still has 1 connection to the database;"
@@ -121,7 +121,7 @@ def test_nobody_left_is_well_and_whoever_is_left_is_named() -> None:
         "hint: end what holds them, then: crossfade release VERSION once more"
     )
     with pytest.raises(CrossfadeError, match="v1 still has 2 connections to the database"):
-        require_nobody_left("v1", OLD, [session(), session()])
+        require_nobody_left("v1", left_over(OLD, [session(), session()]))
 
 
 def test_a_lane_role_with_rights_to_the_schema_is_named_with_each_of_them() -> None:

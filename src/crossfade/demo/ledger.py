@@ -17,19 +17,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-import psycopg
-from psycopg.rows import dict_row
+from crossfade.demo.compare import Compared, LostWrite, compare
+from crossfade.demo.shapes import SHAPES, Acknowledged, Shape
 
+NOTHING_UNDONE: Mapping[str, float] = {}
 REQUESTS, WRITES, MARKS = "requests.jsonl", "writes.jsonl", "marks.jsonl"
-
-STORED_ORDERS = """
-    SELECT o.id::text, o.idempotency_key, o.user_id, o.reference, o.total_cents, o.is_test,
-           (SELECT json_agg(json_build_array(product_id, quantity) ORDER BY line)
-            FROM order_lines WHERE order_id = o.id) AS lines
-    FROM orders o
-    WHERE split_part(o.reference, '/', 1) = ANY(%(runs)s) OR o.idempotency_key = ANY(%(keys)s)
-       OR o.id = ANY(%(ids)s::uuid[])
-"""
 
 
 @dataclass(frozen=True)
@@ -53,37 +45,11 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Acknowledged:
-    """One order the service said it had taken, as the customer knows it."""
-
-    key: str
-    order_id: str
-    user_id: int | None
-    reference: str
-    total_cents: int
-    lines: tuple[tuple[int, int], ...]
-    sent_at: float
-    version: str
-    slot: str
-
-
-@dataclass(frozen=True)
 class Mark:
     """A named moment."""
 
     name: str
     at: float
-
-
-@dataclass(frozen=True)
-class LostWrite:
-    """An acknowledged order that is not stored as acknowledged: `missing`, `changed` or `doubled`."""
-
-    problem: str
-    key: str
-    order_id: str
-    expected: Mapping[str, object]
-    found: tuple[Mapping[str, object], ...]
 
 
 @dataclass(frozen=True)
@@ -99,10 +65,7 @@ class Ledger:
         """Read what has been written so far; a last line still being written is left for the next time."""
         return cls(
             tuple(_read(directory / REQUESTS, Sent)),
-            tuple(
-                Acknowledged(**{**row, "lines": tuple((p, q) for p, q in row["lines"])})
-                for row in _lines(directory / WRITES)
-            ),
+            tuple(_acknowledged(row) for row in _lines(directory / WRITES)),
             tuple(_read(directory / MARKS, Mark)),
         )
 
@@ -174,20 +137,20 @@ class Ledger:
         values = sorted(sent.latency_ms for sent in self.of(endpoint=endpoint))
         return values[min(len(values) - 1, int(quantile * len(values)))] if values else float("nan")
 
-    def lost_writes(self, admin_url: str) -> list[LostWrite]:
-        """Compare every acknowledged order with the rows: missing, changed and doubled ones, in order."""
-        given = {
-            "runs": list({write.reference.partition("/")[0] for write in self.acknowledged}),
-            "keys": [write.key for write in self.acknowledged],
-            "ids": [write.order_id for write in self.acknowledged],
-        }
-        with psycopg.connect(admin_url, row_factory=dict_row, connect_timeout=5) as connection:
-            stored = connection.execute(STORED_ORDERS, given).fetchall()
-        index: dict[str, list[dict[str, Any]]] = {}
-        for row in stored:
-            for name in {row["idempotency_key"], row["reference"], row["id"]}:
-                index.setdefault(name, []).append(row)
-        return [lost for write in self.acknowledged if (lost := _compare(write, index)) is not None]
+    def wrong_values(
+        self, admin_url: str, shape: Shape, undone: Mapping[str, float] = NOTHING_UNDONE
+    ) -> Compared | None:
+        """Compare every acknowledged order with the database, in this shape; None where the shape is not there."""
+        return compare(admin_url, self.acknowledged, shape, undone)
+
+    def lost_writes(self, admin_url: str, undone: Mapping[str, float] = NOTHING_UNDONE) -> list[LostWrite]:
+        """Every acknowledged order that is not stored as told in one of the shapes that are there: once each."""
+        compared = [done for shape in SHAPES if (done := self.wrong_values(admin_url, shape, undone)) is not None]
+        assert compared, "the database has none of the shop's shapes"
+        lost: dict[str, LostWrite] = {}
+        for one in (wrong for done in compared for wrong in done.wrong):
+            lost.setdefault(one.key, one)
+        return [lost[write.key] for write in self.acknowledged if write.key in lost]
 
     def _at(self, name: str | None, otherwise: float, *, last: bool) -> float:
         if name is None:
@@ -198,23 +161,21 @@ class Ledger:
         return times[-1] if last else times[0]
 
 
-def _compare(write: Acknowledged, index: Mapping[str, list[dict[str, Any]]]) -> LostWrite | None:
-    # The customer's reference is unique in a run, so a second row for it is a second order, whatever its key.
-    found: dict[int, dict[str, Any]] = {}
-    for name in (write.key, write.reference, write.order_id):
-        found.update({id(row): row for row in index.get(name, ())})
-    rows = tuple(found.values())
-    expected: dict[str, object] = {
-        "id": write.order_id,
-        "idempotency_key": write.key,
-        "user_id": write.user_id,
-        "reference": write.reference,
-        "total_cents": write.total_cents,
-        "is_test": False,
-        "lines": [list(line) for line in write.lines],
-    }
-    problem = "missing" if not rows else "doubled" if len(rows) > 1 else "changed" if rows[0] != expected else None
-    return None if problem is None else LostWrite(problem, write.key, write.order_id, expected, rows)
+def acknowledged_since(directory: Path, offset: int) -> tuple[tuple[Acknowledged, ...], int]:
+    """The orders acknowledged since this place in the ledger's file, and the place of its end now."""
+    path = directory / WRITES
+    if not path.exists():
+        return (), offset
+    with path.open("rb") as file:
+        file.seek(offset)
+        whole, newline, _ = file.read().rpartition(b"\n")
+    rows = tuple(_acknowledged(json.loads(line)) for line in whole.splitlines())
+    return rows, offset + len(whole) + len(newline)
+
+
+def _acknowledged(row: Mapping[str, Any]) -> Acknowledged:
+    values: dict[str, Any] = {name: tuple(it) if isinstance(it, list) else it for name, it in row.items()}
+    return Acknowledged(**{**values, "lines": tuple((p, q) for p, q in row["lines"])})
 
 
 Value = TypeVar("Value", Sent, Mark)

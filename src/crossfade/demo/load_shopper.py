@@ -12,8 +12,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from crossfade.demo.ledger import Acknowledged
 from crossfade.demo.service.seed import ACCOUNTS, PRODUCTS, account
+from crossfade.demo.shapes import Acknowledged
 
 REMEMBERED = 500  # own orders that are asked for again, the newest
 
@@ -42,7 +42,7 @@ class Ask:
     key: str = ""
     body: dict[str, Any] | None = None
     long: bool = False
-    expected_total_cents: int | None = None
+    expected: tuple[str, int] | None = None  # reference and total of an order that is asked for again
 
 
 class Shoppers:
@@ -55,7 +55,7 @@ class Shoppers:
         self._cookie: dict[int, str] = {}
         self._user_id: dict[int, int] = {}
         self._signing_in: set[int] = set()
-        self._orders: dict[bool, deque[tuple[str, str, str, int]]] = {
+        self._orders: dict[bool, deque[tuple[str, str, str, tuple[str, int]]]] = {
             True: deque(maxlen=REMEMBERED),
             False: deque(maxlen=REMEMBERED),
         }
@@ -92,15 +92,31 @@ class Shoppers:
             self._ordered += 1
             reference = f"{self.run}/{self._ordered}"
             picked = self._rng.sample(range(1, PRODUCTS + 1), self._rng.randint(1, 3))
-            lines = [{"product_id": product, "quantity": self._rng.randint(1, 3)} for product in picked]
-            body = {"reference": reference, "lines": lines}
+            body = {"reference": reference, "lines": [self._line(product) for product in picked], **self._extras()}
             return Ask("POST", "/orders", "POST /orders", user, cookie, f"key-{self.run}-{self._ordered}", body)
         if choice < 0.85 and known:
-            owner, owners_cookie, order_id, total = self._rng.choice(known)
+            owner, owners_cookie, order_id, expected = self._rng.choice(known)
             path = f"/orders/{order_id}"
-            return Ask("GET", path, "GET /orders/{id}", owner, owners_cookie, expected_total_cents=total)
+            return Ask("GET", path, "GET /orders/{id}", owner, owners_cookie, expected=expected)
         path = f"/products/{self._rng.randint(1, PRODUCTS)}"
         return Ask("GET", path, "GET /products/{id}", user, cookie)
+
+    def _line(self, product: int) -> dict[str, Any]:
+        line: dict[str, Any] = {"product_id": product, "quantity": self._rng.randint(1, 3)}
+        if self._rng.random() < 0.25:
+            line["gift"] = True
+            if self._rng.random() < 0.4:
+                line["wrapping"] = "recycled"
+        return line
+
+    def _extras(self) -> dict[str, str]:
+        """What only some customers say, and only some versions understand."""
+        said = {}
+        if self._rng.random() < 0.2:
+            said["channel"] = "app"
+        if self._rng.random() < 0.2:
+            said["currency"] = self._rng.choice(("CHF", "USD"))
+        return said
 
     def judge(self, ask: Ask, answer: Answer) -> str:
         """What is wrong with a complete answer; takes what it teaches (a session) as well."""
@@ -112,8 +128,14 @@ class Shoppers:
             self._user_id[number] = int(answer.body["user_id"])
         if ask.long and not str(answer.body).endswith("end\n"):
             return "the report has no end"
-        if ask.expected_total_cents is not None and answer.body.get("total_cents") != ask.expected_total_cents:
-            return "another total than acknowledged"
+        if ask.expected is not None:
+            reference, total_cents = ask.expected
+            if answer.body.get("total_cents") != total_cents:
+                return "another total than acknowledged"
+            if answer.body.get("reference") != reference:
+                return "another reference than acknowledged"
+        if ask.key and ask.body is not None and answer.body.get("reference") != ask.body["reference"]:
+            return "another reference than sent"
         return ""
 
     def ended(self, ask: Ask) -> None:
@@ -124,17 +146,26 @@ class Shoppers:
     def acknowledged(self, ask: Ask, answer: Answer, sent_at: float) -> Acknowledged:
         """The order the service said it had taken, remembered to be asked for again."""
         assert ask.body is not None
-        order_id, total = str(answer.body["id"]), int(answer.body["total_cents"])
-        self._orders[bool(ask.cookie)].append((ask.user, ask.cookie, order_id, total))
+        told = answer.body
+        order_id, total = str(told["id"]), int(told["total_cents"])
+        self._orders[bool(ask.cookie)].append((ask.user, ask.cookie, order_id, (told["reference"], total)))
         number = int(ask.user.removeprefix("user")) if ask.cookie else -1
         return Acknowledged(
             key=ask.key,
             order_id=order_id,
             user_id=self._user_id.get(number),
-            reference=ask.body["reference"],
+            reference=told["reference"],
             total_cents=total,
             lines=tuple((line["product_id"], line["quantity"]) for line in ask.body["lines"]),
             sent_at=sent_at,
             version=answer.version,
             slot=answer.slot,
+            channel=told.get("channel"),
+            currency=told.get("currency"),
+            gift=_of_lines(told["lines"], "gift"),
+            wrapping=_of_lines(told["lines"], "wrapping"),
         )
+
+
+def _of_lines(lines: list[dict[str, Any]], name: str) -> tuple[Any, ...] | None:
+    return tuple(line[name] for line in lines) if name in lines[0] else None

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossfade.demo.service.build import VERSIONS, materialize
+from crossfade.demo.service.build import BASE, VERSIONS, materialize
 from crossfade.demo.service.seed import prepare
 from crossfade.embedded.cluster import Cluster
 from crossfade.embedded.postgres import find_postgres
@@ -26,6 +26,7 @@ from crossfade.walk.site import Site
 
 POSTGRES = "postgres"
 MAX_CONNECTIONS = 60
+ROLES = ("shop_left", "shop_right")  # one a lane, so the database can tell who writes
 # Commits do not wait for the disk: the disk's stalls on a shared machine are not this demo's subject, and no
 # story crashes the server.
 SETTINGS = {"max_connections": str(MAX_CONNECTIONS), "shared_buffers": "64MB", "synchronous_commit": "off"}
@@ -33,10 +34,11 @@ SETTINGS = {"max_connections": str(MAX_CONNECTIONS), "shared_buffers": "64MB", "
 
 @dataclass
 class Stage:
-    """One demo's directory and what runs in it."""
+    """One demo's directory and what runs in it. The faulty versions are built on the good one called `parent`."""
 
     directory: Path
     clock: Clock
+    parent: str = BASE
 
     def __post_init__(self) -> None:
         self.port = free_port()
@@ -80,12 +82,12 @@ class Stage:
         )
         self.cluster.wait_ready(60, self.clock)
         password = secrets.token_hex(16)
-        prepare(self.admin_url, "shop_app", password)
-        app_url = f"postgresql://shop_app:{password}@127.0.0.1:{self.cluster.port}/postgres"
-        write_private(self.directory / "app_url", app_url)
+        for role in ROLES:
+            prepare(self.admin_url, role, password)
+        write_private(self.directory / "app_password", password)
         write_private(self.directory / "admin_url", self.admin_url)
         for version in VERSIONS:
-            materialize(version, self.directory / "versions" / version)
+            materialize(version, self.directory / "versions" / version, self.parent)
         self.configure(shares)
 
     def configure(self, shares: Sequence[float]) -> None:
@@ -93,7 +95,9 @@ class Stage:
         filled = {
             "python": sys.executable,
             "run": secrets.token_hex(4),
-            "app_url_file": str(self.directory / "app_url"),
+            "database_port": str(self.cluster.port),
+            "roles": ", ".join(f'"{role}"' for role in ROLES),
+            "app_password_file": str(self.directory / "app_password"),
             "admin_url_file": str(self.directory / "admin_url"),
             "directories": ", ".join(f'{version} = "versions/{version}"' for version in VERSIONS),
             "port": str(self.port),

@@ -22,10 +22,11 @@ import pytest
 import urllib3
 from psycopg import sql
 
-from crossfade.demo.service import materialize, prepare
+from crossfade.demo.service import build, materialize, prepare
 from crossfade.embedded.postgres import Cluster, find_postgres
 
 MAX_CONNECTIONS = 60
+CHANGES = Path(build.__file__).parent / "versions"
 
 
 def free_port() -> int:
@@ -86,6 +87,18 @@ def database(cluster: Cluster) -> Iterator[Database]:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+@pytest.fixture
+def reshape(database: Database) -> Callable[..., None]:
+    """Run versions' own SQL on the database, as it is written: `reshape("v7", "v8")`."""
+
+    def run(*versions: str) -> None:
+        with psycopg.connect(database.admin_url) as connection:
+            for version in versions:
+                connection.execute((CHANGES / f"{version}.sql").read_bytes())
+
+    return run
+
+
 @dataclass
 class Instance:
     """One running instance, asked over one connection that is kept alive."""
@@ -131,10 +144,10 @@ def start(database: Database, tmp_path: Path) -> Iterator[Start]:
     """Start an instance of a version: `start("v2", SHOP_ERROR_RATIO="0.5")`."""
     running: list[Instance] = []
 
-    def start_one(version: str, ready: bool = True, **environment: str) -> Instance:
+    def start_one(version: str, ready: bool = True, parent: str = "v2", **environment: str) -> Instance:
         port = free_port()
         directory = tmp_path / f"{version}-{port}"
-        launcher = materialize(version, directory)
+        launcher = materialize(version, directory, parent)
         given: Mapping[str, str] = {
             "PATH": os.environ["PATH"],
             "PORT": str(port),

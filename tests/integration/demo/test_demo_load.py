@@ -19,6 +19,8 @@ import pytest
 
 from crossfade.demo.ledger import Ledger
 from crossfade.demo.load import Load, LoadOptions
+from crossfade.demo.shapes import SHAPES
+from crossfade.demo.watch import ShapeWatch
 from crossfade.model.errors import CrossfadeError
 
 
@@ -85,6 +87,9 @@ CHANGES = [
         "doubled",
     ),
     ("INSERT INTO orders SELECT * FROM orders WHERE id = %(id)s", "doubled"),
+    ("UPDATE orders SET reference = '' WHERE id = %(id)s", "changed"),
+    ("UPDATE orders SET channel = 'phone' WHERE id = %(id)s", "changed"),
+    ("UPDATE order_lines SET gift = NOT gift WHERE order_id = %(id)s AND line = 1", "changed"),
 ]
 
 
@@ -97,6 +102,72 @@ def test_an_order_that_is_not_stored_as_acknowledged_is_found(run_on: Ledger, da
             assert connection.execute(change, {"id": victim.order_id}).rowcount >= 1
     found = [(lost.key, lost.problem) for lost in run_on.lost_writes(database.admin_url)]
     assert found == [(victim.key, problem) for victim, (_, problem) in zip(victims, CHANGES, strict=True)]
+
+
+# What a schema engine does, by hand: the shape that is missing beside the one that is there, filled.
+OLD_BESIDE_NEW = """
+    ALTER TABLE orders ADD COLUMN reference text, ADD COLUMN channel text NOT NULL DEFAULT 'web';
+    UPDATE orders SET reference = customer_reference
+"""
+NEWEST_BESIDE_NEW = """
+    ALTER TABLE order_lines ADD COLUMN wrapping text;
+    UPDATE order_lines SET wrapping = CASE WHEN gift THEN 'gift' ELSE 'plain' END
+"""
+NEW_BESIDE_OLD = """
+    ALTER TABLE orders ADD COLUMN customer_reference text, ADD COLUMN currency text NOT NULL DEFAULT 'EUR';
+    UPDATE orders SET customer_reference = reference
+"""
+NEW_BESIDE_NEWEST = """
+    ALTER TABLE order_lines ADD COLUMN gift boolean;
+    UPDATE order_lines SET gift = CASE wrapping WHEN 'gift' THEN true WHEN 'plain' THEN false END
+"""
+
+
+@pytest.mark.parametrize(
+    ("needs", "version", "beside", "shapes"),
+    [
+        ((), "v1", NEW_BESIDE_OLD, {"v1", "v7"}),
+        (("v7",), "v7", OLD_BESIDE_NEW + ";" + NEWEST_BESIDE_NEW, {"v1", "v7", "v8"}),
+        (("v7", "v8"), "v8b", NEW_BESIDE_NEWEST, {"v7", "v8"}),
+    ],
+)
+def test_what_a_version_took_is_held_against_every_shape_that_is_there(
+    start: Any, reshape: Any, database: Any, tmp_path: Path, needs: Any, version: str, beside: str, shapes: set[str]
+) -> None:
+    reshape(*needs)
+    shop = start(version)
+    load = Load(LoadOptions(shop.url, rate_per_s=80, users=10), tmp_path / "load")
+    with load:
+        wait_for_answers(load, 240)
+    ledger = load.stop()
+    assert ledger.failed == 0
+    watch = ShapeWatch(load.directory, database.admin_url)
+    watch.look("steady")
+    assert watch.compared == {version[:2]: len(ledger.acknowledged)}
+    with psycopg.connect(database.admin_url, autocommit=True) as admin:
+        admin.execute(beside)
+        assert watch.shapes() == tuple(sorted(shapes))
+        watch.look("expanded")
+        assert watch.compared == {version[:2]: len(ledger.acknowledged)}, "not filled yet, not compared yet"
+        watch.look("backfilled")
+        assert watch.compared == dict.fromkeys(shapes, len(ledger.acknowledged))
+        partial = watch.release_ends()
+        assert (watch.lost, ledger.lost_writes(database.admin_url)) == ({}, [])
+        recycled = sum((one.wrapping or ()).count("recycled") for one in ledger.acknowledged)
+        assert partial == ({"order_lines.gift": recycled} if recycled else {})
+        assert bool(recycled) is (version == "v8b")
+        for column, shape in (("customer_reference", "v7"), ("reference", "v1"), ("currency", "v7"), ("channel", "v1")):
+            if shape not in shapes:
+                continue
+            (victim,) = admin.execute(f"SELECT id::text FROM orders ORDER BY {column} DESC LIMIT 1").fetchone() or ("",)
+            before = admin.execute(f"SELECT {column} FROM orders WHERE id = %s", [victim]).fetchone()
+            admin.execute(f"UPDATE orders SET {column} = 'other' WHERE id = %s", [victim])
+            (lost,) = ledger.lost_writes(database.admin_url)
+            assert (lost.problem, lost.order_id, lost.shape) == ("changed", victim, shape)
+            assert lost.found[0][column] == "other"
+            admin.execute(f"UPDATE orders SET {column} = %s WHERE id = %s", [*(before or ()), victim])
+        admin.execute("ALTER TABLE orders RENAME COLUMN currency TO hidden")
+        assert ledger.wrong_values(database.admin_url, SHAPES[1]) is None, "what is out of sight is not compared"
 
 
 def test_a_service_that_hangs_is_asked_no_less_often_and_its_latency_counts_from_the_schedule(

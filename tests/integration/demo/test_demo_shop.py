@@ -21,11 +21,76 @@ def sign_in(instance: Any, number: int = 0) -> str:
     return answer.headers["Set-Cookie"].partition(";")[0]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_every_version_starts_and_signs_its_answers(start: Any, version: str) -> None:
-    instance = start(version)
+NEEDS = {"v7": ["v7"], "v8": ["v7", "v8"], "v8b": ["v7", "v8"]}
+FAULTY = ("v3", "v4", "v5", "v6", "v30")
+BUILT = [(version, "v2") for version in VERSIONS] + [(version, "v7") for version in FAULTY]
+
+
+@pytest.mark.parametrize(("version", "parent"), BUILT)
+def test_every_version_answers_on_its_own_shape_of_the_database(
+    start: Any, reshape: Any, version: str, parent: str
+) -> None:
+    reshape(*NEEDS.get(parent if version in FAULTY else version, []))
+    instance = start(version, parent=parent)
     assert {instance.ask("GET", path).headers["X-Version"] for path in ("/healthz", "/products")} == {version}
+    for number in range(7):  # from the sixth on statements are prepared
+        placed = instance.order(f"smoke{number}", test=True)
+        assert placed.status == 201, placed.data
+        shown = instance.ask("GET", f"/orders/{placed.json()['id']}", timeout_s=20) if version != "v5" else placed
+        assert shown.json() == placed.json()
+        assert placed.json()["reference"] == f"for smoke{number}"
+        assert placed.json()["total_cents"] == 637
+        assert instance.order(f"smoke{number}", test=True).json() == placed.json()
+    assert instance.ask("GET", "/reports/daily?seconds=0").data.endswith(b"end\n")
     assert instance.stop() == 0
+
+
+OWN_WORDS = [
+    ("v1", {"channel": "app"}, {"gift": True}),
+    ("v1b", {"channel": "app"}, {"gift": True}),
+    ("v7", {"currency": "CHF"}, {"gift": True}),
+    ("v8", {"currency": "CHF"}, {"wrapping": "recycled"}),
+    ("v8b", {"currency": "CHF"}, {"wrapping": "recycled"}),
+]
+
+
+@pytest.mark.parametrize(("version", "words", "line_word"), OWN_WORDS)
+def test_each_version_takes_and_says_its_own_words_of_an_order(
+    start: Any, reshape: Any, version: str, words: dict[str, str], line_word: dict[str, Any]
+) -> None:
+    reshape(*NEEDS.get(version, []))
+    shop = start(version)
+
+    def ask(key: str, line: Any, **body: Any) -> Any:
+        body = {"lines": [{"product_id": 1, "quantity": 1, **line}], **body}
+        return shop.ask("POST", "/orders", headers={"Idempotency-Key": key, "X-Test-Account": "1"}, json=body)
+
+    everything = {"reference": "r", "channel": "app", "currency": "CHF"}
+    placed = ask("all", {"gift": True, "wrapping": "recycled"}, **everything)
+    assert placed.status == 201, placed.data
+    assert placed.json() | {"id": ""} == {
+        "id": "",
+        "user_id": None,
+        "total_cents": 637,
+        "is_test": True,
+        "reference": "r",
+        **words,
+        "lines": [{"product_id": 1, "quantity": 1, **line_word}],
+    }
+    odd: list[tuple[dict[str, str], dict[str, str]]] = [
+        ({"wrapping": "foil"}, {}),
+        ({}, {"currency": "shells"}),
+        ({}, {"channel": "post"}),
+    ]
+    for number, (line, body) in enumerate(odd):
+        known = {*line, *body} <= {*words, *line_word}
+        assert ask(f"odd{number}", line, **body).status == (400 if known else 201)
+
+
+def test_the_new_words_have_a_meaning_for_those_who_leave_them_out(start: Any, reshape: Any) -> None:
+    reshape("v7", "v8")
+    order = start("v8b").order("plain", test=True).json()
+    assert (order["currency"], order["lines"][0]["wrapping"]) == ("EUR", "plain")
 
 
 def test_a_sign_in_made_on_one_version_is_valid_on_the_next_and_back(start: Any) -> None:
@@ -35,7 +100,7 @@ def test_a_sign_in_made_on_one_version_is_valid_on_the_next_and_back(start: Any)
     assert placed.status == 201
     order = old.ask("GET", f"/orders/{placed.json()['id']}", headers={"Cookie": cookie})
     assert order.status == 200
-    assert order.json()["lines"] == [{"product_id": 1, "quantity": 1}]
+    assert order.json()["lines"] == [{"product_id": 1, "quantity": 1, "gift": False}]
     assert order.json()["user_id"] is not None
 
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -26,6 +26,7 @@ SESSION_COOKIE = "shop_session"
 REPORT_MAX_S = 60.0
 LINES_MAX = 10
 QUANTITY_MAX = 100
+CHANNELS = ("web", "app", "phone")
 
 log = logging.getLogger("shop")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -44,6 +45,7 @@ class Shop:
     """The application of one instance. A version is a subclass that overrides what it changes."""
 
     version = "v1"
+    store_class = Store
 
     def __init__(self, store: Store, error_ratio: float = 0.0) -> None:
         self.store = store
@@ -56,6 +58,14 @@ class Shop:
     def present(self, product: Row) -> Row:
         """The product as customers see it."""
         return {"id": product["id"], "name": product["name"], "price_cents": product["price_cents"]}
+
+    def words(self, body: Row) -> Row:
+        """The order's own columns after its reference, in the order of the store's statement."""
+        return {"channel": one_of(body, "channel", CHANNELS)}
+
+    def line_word(self, line: Row) -> Any:
+        """The one column of a line that has changed its meaning over time."""
+        return line.get("gift") is True
 
     async def charge(self, order: NewOrder) -> None:
         """Take the payment; not called for test orders. Raises PaymentError."""
@@ -102,13 +112,13 @@ class Shop:
 
     async def create_order(self, request: web.Request) -> web.StreamResponse:
         """Place an order once: a repeat with the same Idempotency-Key answers with the first one."""
-        order = _read_order(request, await _body(request))
+        order = self._read_order(request, await _body(request))
         if not order.is_test:
             await self.charge(order)
         row, is_new = await self.store.place_order(order, request.cookies.get(SESSION_COOKIE))
         if is_new and not order.is_test:
             await self.after_order(order)
-        return _json({"id": str(row["id"]), "total_cents": row["total_cents"]}, 201 if is_new else 200)
+        return _json({**row, "id": str(row["id"])}, 201 if is_new else 200)
 
     async def show_order(self, request: web.Request) -> web.StreamResponse:
         """One order, for its owner."""
@@ -138,6 +148,28 @@ class Shop:
         await response.write(b"end\n")
         await response.write_eof()
         return response
+
+    def _read_order(self, request: web.Request, body: Row) -> NewOrder:
+        key = request.headers.get("Idempotency-Key", "")
+        if not 0 < len(key) <= 200:
+            raise bad("an order needs an Idempotency-Key")
+        lines = body.get("lines")
+        if not isinstance(lines, list) or not 0 < len(lines) <= LINES_MAX:
+            raise bad(f"an order has 1 to {LINES_MAX} lines")
+        try:
+            pairs = tuple((int(line["product_id"]), int(line["quantity"])) for line in lines)
+        except (TypeError, KeyError, ValueError):
+            raise bad("a line has product_id and quantity") from None
+        if any(not 0 < quantity <= QUANTITY_MAX or not 0 < product < 2**31 for product, quantity in pairs):
+            raise bad(f"a quantity is between 1 and {QUANTITY_MAX}")
+        return NewOrder(
+            key,
+            str(body.get("reference", ""))[:200],
+            pairs,
+            request.headers.get("X-Test-Account") == "1",
+            self.words(body),
+            tuple(self.line_word(line) for line in lines),
+        )
 
     # -- around every request -----------------------------------------------------------------------
 
@@ -200,26 +232,18 @@ async def _body(request: web.Request) -> dict[str, Any]:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise _bad("the body is a JSON object")
+        raise bad("the body is a JSON object")
     return body
 
 
-def _read_order(request: web.Request, body: dict[str, Any]) -> NewOrder:
-    key = request.headers.get("Idempotency-Key", "")
-    if not 0 < len(key) <= 200:
-        raise _bad("an order needs an Idempotency-Key")
-    lines = body.get("lines")
-    if not isinstance(lines, list) or not 0 < len(lines) <= LINES_MAX:
-        raise _bad(f"an order has 1 to {LINES_MAX} lines")
-    try:
-        pairs = tuple((int(line["product_id"]), int(line["quantity"])) for line in lines)
-    except (TypeError, KeyError, ValueError):
-        raise _bad("a line has product_id and quantity") from None
-    if any(not 0 < quantity <= QUANTITY_MAX or not 0 < product < 2**31 for product, quantity in pairs):
-        raise _bad(f"a quantity is between 1 and {QUANTITY_MAX}")
-    is_test = request.headers.get("X-Test-Account") == "1"
-    return NewOrder(key, str(body.get("reference", ""))[:200], pairs, is_test)
+def one_of(given: Mapping[str, Any], name: str, values: Sequence[str]) -> str:
+    """The value of this name, the first of `values` where it is left out. Refuses others."""
+    value = given.get(name, values[0])
+    if value not in values:
+        raise bad(f"{name} is one of {', '.join(values)}")
+    return str(value)
 
 
-def _bad(reason: str) -> web.HTTPBadRequest:
+def bad(reason: str) -> web.HTTPBadRequest:
+    """The answer to a request that is wrong by itself."""
     return web.HTTPBadRequest(text=json.dumps({"error": reason}), content_type="application/json")

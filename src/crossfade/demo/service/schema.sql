@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS orders (
     idempotency_key text NOT NULL CONSTRAINT orders_once UNIQUE,
     user_id         bigint REFERENCES users (id),
     reference       text NOT NULL DEFAULT '',
+    channel         text NOT NULL DEFAULT 'web',
     total_cents     bigint NOT NULL,
     is_test         boolean NOT NULL DEFAULT false,
     created_at      timestamptz NOT NULL DEFAULT now()
@@ -37,5 +38,6 @@ CREATE TABLE IF NOT EXISTS order_lines (
     product_id  bigint NOT NULL REFERENCES products (id),
     quantity    integer NOT NULL CHECK (quantity > 0),
     price_cents integer NOT NULL,
+    gift        boolean NOT NULL DEFAULT false,
     PRIMARY KEY (order_id, line)
 );

@@ -1,6 +1,7 @@
 """Sets the shop's database up: tables, invented accounts and products, and a role that may not run DDL.
 
-Invariant: `prepare` may run any number of times, at once too, and never removes or changes a row.
+Invariants: `prepare` may run any number of times, at once too, and never removes or changes a row. Rights on
+tables that versions change are on the whole table, so columns may come and go without a grant.
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ import sys
 from aiohttp import web
 
 from .app import Shop
-from .store import Store
 
 LINGER_S = 0.5  # longer than a proxy needs to use a connection it took from its idle ones
 DRAIN_MAX_S = 30.0
@@ -33,7 +32,8 @@ def main(shop_class: type[Shop]) -> None:
     if missing:
         sys.exit(f"shop: {' and '.join(missing)} must be set in the environment")
     name = os.environ.get("APPLICATION_NAME", f"shop-{shop_class.version}")
-    shop = shop_class(Store(os.environ["DATABASE_URL"], name), float(os.environ.get("SHOP_ERROR_RATIO", "0") or "0"))
+    store = shop_class.store_class(os.environ["DATABASE_URL"], name)
+    shop = shop_class(store, float(os.environ.get("SHOP_ERROR_RATIO", "0") or "0"))
     asyncio.run(_serve(shop, int(os.environ["PORT"])))
 
 

@@ -1,7 +1,8 @@
 """The shop's database: one pool of five connections for each instance, and every statement it runs.
 
 Rule: a request waits a bounded time, for a connection and for an answer, so a database in trouble gives
-errors and not requests that hang. Statements are prepared by the driver after a few uses, as usual.
+errors and not requests that hang. Statements are prepared by the driver after a few uses, as usual, and
+name every column; those that a later version changes are attributes of the store.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,17 +30,19 @@ LIST_PRODUCTS = "SELECT id, name, price_cents, stock FROM products ORDER BY id L
 SHOW_PRODUCT = "SELECT id, name, price_cents, stock FROM products WHERE id = %s"
 PRICES = "SELECT id, price_cents FROM products WHERE id = ANY(%s)"
 INSERT_ORDER = """
-    INSERT INTO orders (idempotency_key, user_id, reference, total_cents, is_test)
-    VALUES (%s, %s, %s, %s, %s) ON CONFLICT (idempotency_key) DO NOTHING RETURNING id
+    INSERT INTO orders (idempotency_key, user_id, total_cents, is_test, reference, channel)
+    VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (idempotency_key) DO NOTHING RETURNING id
 """
 INSERT_LINES = """
-    INSERT INTO order_lines (order_id, line, product_id, quantity, price_cents)
-    SELECT %s, line, product_id, quantity, price_cents
-    FROM unnest(%s::bigint[], %s::int[], %s::int[]) WITH ORDINALITY AS l(product_id, quantity, price_cents, line)
+    INSERT INTO order_lines (order_id, line, product_id, quantity, price_cents, gift)
+    SELECT %s, line, product_id, quantity, price_cents, gift
+    FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::boolean[])
+         WITH ORDINALITY AS l(product_id, quantity, price_cents, gift, line)
 """
 SHOW_ORDER = """
-    SELECT o.id, o.user_id, o.reference, o.total_cents, o.is_test,
-           (SELECT json_agg(json_build_object('product_id', product_id, 'quantity', quantity) ORDER BY line)
+    SELECT o.id, o.user_id, o.total_cents, o.is_test, o.reference, o.channel,
+           (SELECT json_agg(json_build_object('product_id', product_id, 'quantity', quantity, 'gift', gift)
+                            ORDER BY line)
             FROM order_lines WHERE order_id = o.id) AS lines
     FROM orders o
 """
@@ -63,16 +67,26 @@ class KeyUsedOtherwise(Exception):
 
 @dataclass(frozen=True)
 class NewOrder:
-    """An order as the customer sent it; `lines` are pairs of product and quantity."""
+    """An order as the customer sent it; `lines` are pairs of product and quantity, and `words` are by column.
+
+    `words` are the order's own columns and `line_words` one column of each line, as this version calls them.
+    """
 
     key: str
     reference: str
     lines: tuple[tuple[int, int], ...]
     is_test: bool
+    words: Mapping[str, Any]
+    line_words: tuple[Any, ...]
 
 
 class Store:
     """Everything the shop keeps. One per instance; `open` before use, `close` at the end."""
+
+    insert_order = INSERT_ORDER
+    insert_lines = INSERT_LINES
+    show_order = SHOW_ORDER
+    line_word = "gift"
 
     def __init__(self, url: str, application_name: str) -> None:
         self.url = url
@@ -141,7 +155,7 @@ class Store:
         return token
 
     async def place_order(self, order: NewOrder, token: str | None) -> tuple[Row, bool]:
-        """Store the order once and return it, with whether it is new; a repeat returns what the first stored."""
+        """Store the order once and return it as it will be shown, with whether it is new."""
         async with self._pool.connection() as connection, connection.transaction():
             user_id = await _user(connection, token)
             ids = [product for product, _ in order.lines]
@@ -150,19 +164,25 @@ class Store:
             if not price.keys() >= set(ids):
                 raise UnknownProduct
             total = sum(price[product] * quantity for product, quantity in order.lines)
-            values = [order.key, user_id, order.reference, total, order.is_test]
-            placed = await (await connection.execute(INSERT_ORDER, values)).fetchone()
+            values = [order.key, user_id, total, order.is_test, order.reference, *order.words.values()]
+            placed = await (await connection.execute(self.insert_order, values)).fetchone()
             if placed is None:
-                return await _stored(connection, order, user_id), False
+                return await self._stored(connection, order, user_id), False
             quantities = [quantity for _, quantity in order.lines]
-            await connection.execute(INSERT_LINES, [placed["id"], ids, quantities, [price[i] for i in ids]])
-            return {"id": placed["id"], "user_id": user_id, "total_cents": total}, True
+            prices = [price[product] for product in ids]
+            await connection.execute(self.insert_lines, [placed["id"], ids, quantities, prices, list(order.line_words)])
+            lines = [
+                {"product_id": product, "quantity": quantity, self.line_word: word}
+                for (product, quantity), word in zip(order.lines, order.line_words, strict=True)
+            ]
+            head = {"id": placed["id"], "user_id": user_id, "total_cents": total, "is_test": order.is_test}
+            return {**head, "reference": order.reference, **order.words, "lines": lines}, True
 
     async def order(self, order_id: str, token: str | None) -> Row | None:
         """One order, for its owner; a guest's order for whoever holds its id, which nobody can guess."""
         async with self._pool.connection() as connection:
             user_id = await _user(connection, token)
-            row = await (await connection.execute(f"{SHOW_ORDER} WHERE o.id = %s", [order_id])).fetchone()
+            row = await (await connection.execute(f"{self.show_order} WHERE o.id = %s", [order_id])).fetchone()
         return row if row is not None and row["user_id"] in (None, user_id) else None
 
     async def daily_report(self) -> Row:
@@ -170,6 +190,16 @@ class Store:
         async with self._pool.connection() as connection:
             row = await (await connection.execute(DAILY_REPORT)).fetchone()
         assert row is not None
+        return row
+
+    async def _stored(self, connection: Connection, order: NewOrder, user_id: int | None) -> Row:
+        statement = f"{self.show_order} WHERE o.idempotency_key = %s"
+        row = await (await connection.execute(statement, [order.key])).fetchone()
+        assert row is not None, "ON CONFLICT waited for the transaction that wrote this key"
+        lines = tuple((line["product_id"], line["quantity"]) for line in row["lines"] or ())
+        told = (row["user_id"], row["reference"], row["is_test"], lines)
+        if told != (user_id, order.reference, order.is_test, order.lines):
+            raise KeyUsedOtherwise
         return row
 
 
@@ -180,20 +210,6 @@ async def _user(connection: Connection, token: str | None) -> int | None:
     if row is None:
         raise UnknownSession
     return int(row["user_id"])
-
-
-async def _stored(connection: Connection, order: NewOrder, user_id: int | None) -> Row:
-    row = await (await connection.execute(f"{SHOW_ORDER} WHERE o.idempotency_key = %s", [order.key])).fetchone()
-    assert row is not None, "ON CONFLICT waited for the transaction that wrote this key"
-    lines = tuple((line["product_id"], line["quantity"]) for line in row["lines"] or ())
-    if (row["user_id"], row["reference"], row["is_test"], lines) != (
-        user_id,
-        order.reference,
-        order.is_test,
-        order.lines,
-    ):
-        raise KeyUsedOtherwise
-    return row
 
 
 def _digest(token: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..app import PaymentError, fraction
 from ..store import NewOrder
-from .v2 import Shop as Previous
+from .parent import Shop as Previous
 
 ROUNDED_TO_NOTHING = 0.05
 

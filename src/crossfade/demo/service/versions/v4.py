@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 
-from .v2 import Shop as Previous
+from .parent import Shop as Previous
 
 TASTE_S = 0.4
 

@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import web
 
 from ..app import fraction
-from .v2 import Shop as Previous
+from .parent import Shop as Previous
 
 CARRIER_SILENT = 0.30
 

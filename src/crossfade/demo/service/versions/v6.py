@@ -16,7 +16,7 @@ import psycopg
 
 from ..app import log
 from ..store import NewOrder, Store
-from .v2 import Shop as Previous
+from .parent import Shop as Previous
 
 RESERVE = "SELECT stock FROM products WHERE id = %s FOR UPDATE"
 RENEW_EVERY_S = 1.0

@@ -135,7 +135,7 @@ class _Run:
         self.horizon = Horizon(clock)
         self._pace = Pace()
         self._passes = Passes()
-        self._told_s = float("-inf")
+        self._told_s = clock.monotonic_s()
         self._change = ""
         self.tally = Tally(clock.monotonic_s())
         self.where = "before the first page"
@@ -187,6 +187,7 @@ class _Run:
             except Rewritten:
                 cursor = self._begin_anew(connection, leaf, ledger, extent(connection, leaf))
         ledger.done(connection)
+        self._say(self.tally.end(leaf.name, self._clock.monotonic_s()))
 
     def _begin(self, connection: Connection, ledger: Ledger, now: Extent) -> Cursor:
         cursor = Cursor(now.pages)

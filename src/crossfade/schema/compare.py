@@ -56,7 +56,7 @@ class Comparing:
 
     def __init__(self, clock: Clock, settings: Callable[[], Staging], change: str, task: Backfill) -> None:
         self._clock, self._settings, self._change, self._task = clock, settings, change, task
-        self._told_s = float("-inf")
+        self._told_s = clock.monotonic_s()
         self._search_path = ""
         self.where = "before the first page"
         self.database = "of database.admin_url"

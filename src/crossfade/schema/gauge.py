@@ -33,6 +33,7 @@ class Gauge:
         self._read_s = float("-inf")
         self._told: tuple[list[str], float] = ([], 0.0)
         self._told_blind = False
+        self._told_latency = False
         self.rested_s = 0.0
 
     def wrote(self, wal_bytes: int, began_s: float) -> None:
@@ -66,7 +67,11 @@ class Gauge:
             )
         self._notes.note(now_s, int(row[0]))
         standbys = tuple(Standby(name, int(at), lag) for name, at, lag, state in found if state is not None)
-        return Facts(now_s, int(row[0]), int(row[1]), standbys, self._latency_ms())
+        latency_ms, limit_ms = self._latency_ms(), self._settings().latency_max_ms
+        if limit_ms and latency_ms is None and not self._told_latency:
+            self._told_latency = True
+            self._say(f"the service's latency is not known here, so latency_max_ms = {limit_ms} is not rested for")
+        return Facts(now_s, int(row[0]), int(row[1]), standbys, latency_ms)
 
     def _tell(self, why: list[str], now_s: float) -> None:
         told, told_s = self._told

@@ -56,6 +56,15 @@ class Tally:
             parts.append(f"{in_words(left_s)} left")
         return ", ".join(parts)
 
+    def end(self, table: str, now_s: float) -> str:
+        """One line for a person when a table is filled."""
+        if not self.rows:
+            return f"{table}: no row is unfilled"
+        return (
+            f"{table}: every row is filled; in {in_words(now_s - self.began_s)} {self.rows} rows,"
+            f" {self.wal_bytes / self.rows:.0f} bytes of WAL a row, {self.hot / self.rows:.0%} stayed on their page"
+        )
+
     def measured(self, now_s: float, rested_s: float, waited_s: float = 0.0) -> dict[str, object]:
         """For the journal."""
         took_s = now_s - self.began_s

@@ -103,6 +103,14 @@ def test_limits_hold_from_the_moment_they_are_changed(home) -> None:
     assert fill.rests == ["rests: the service's requests take 80 ms at the 99th percentile, the limit is 50"]
 
 
+def test_a_latency_that_nobody_measures_is_not_rested_for_and_that_is_said_once(home) -> None:
+    make_items(home.admin_url, 500)
+    fill = Fill(home.admin_url, Staging(latency_max_ms=50))
+    assert fill.run()["rows"] == 500
+    told = [line for line in fill.said if "latency" in line]
+    assert told == ["the service's latency is not known here, so latency_max_ms = 50 is not rested for"]
+
+
 def test_the_log_it_writes_is_held_to_a_rate(home) -> None:
     make_items(home.admin_url, 5000)
     fill = Fill(home.admin_url, Staging(batch_ms=10, wal_mb_per_s_max=1.0))

@@ -81,3 +81,7 @@ def test_what_is_told_while_it_fills() -> None:
         "fills public.orders: 1024 of 4096 pages, 500 rows/s, 640 bytes of WAL a row, 3 s left"
     )
     assert tally.measured(2.0, rested_s=0.5)["hot_ratio"] == 0.6
+    assert tally.end("public.orders", 2.0) == (
+        "public.orders: every row is filled; in 2 s 1000 rows, 640 bytes of WAL a row, 60% stayed on their page"
+    )
+    assert Tally(began_s=0.0).end("public.orders", 2.0) == "public.orders: no row is unfilled"

@@ -31,8 +31,13 @@ FROM pg_catalog.pg_db_role_setting s LEFT JOIN pg_catalog.pg_roles r ON r.oid = 
 LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
 WHERE (s.setdatabase = 0 OR d.datname = current_database()) AND (s.setrole = 0 OR r.rolname !~ '^pg_')
 """
+_GRANTS = """
+SELECT CASE WHEN a.grantee = 0 THEN NULL ELSE pg_catalog.pg_get_userbyid(a.grantee) END, a.privilege_type
+FROM pg_catalog.pg_database d, pg_catalog.aclexplode(d.datacl) a WHERE d.datname = current_database() ORDER BY 1, 2
+"""
 _DATABASE = """
-SELECT pg_catalog.pg_encoding_to_char(encoding), datcollate, datctype, datlocprovider::text, pg_catalog.to_jsonb(d)
+SELECT pg_catalog.pg_encoding_to_char(encoding), datcollate, datctype, pg_catalog.pg_get_userbyid(datdba),
+       pg_catalog.to_jsonb(d)
 FROM pg_catalog.pg_database d WHERE datname = current_database()
 """
 
@@ -68,6 +73,8 @@ class Surroundings:
     roles: Sequence[Role]
     members: Sequence[tuple[str, str]]  # group, member
     settings: Sequence[Setting]
+    owner: str
+    grants: Sequence[tuple[str | None, str]]  # on the database: to whom (None: everybody), what; none: PostgreSQL's own
 
 
 @dataclass(frozen=True)
@@ -84,16 +91,21 @@ def read_surroundings(connection: Connection) -> Surroundings:
     assert row is not None
     facts: dict[str, object] = row[4]  # type: ignore[assignment]
     locale = facts.get("datlocale") or facts.get("daticulocale")  # PostgreSQL 17 gave it a new name
-    settings = [
-        Setting(bool(in_database), None if role is None else str(role), text)
-        for in_database, role, texts in connection.execute(_SETTINGS).fetchall()
-        for text in texts  # type: ignore[attr-defined]
-    ]
-    roles = [Role(str(r[0]), bool(r[1]), bool(r[2]), bool(r[3])) for r in connection.execute(_ROLES).fetchall()]
-    members = [(str(r[0]), str(r[1])) for r in connection.execute(_MEMBERS).fetchall()]
-    encoding, collate, ctype, provider = (str(value) for value in row[:4])
     return Surroundings(
-        encoding, collate, ctype, provider, None if locale is None else str(locale), roles, members, settings
+        encoding=str(row[0]),
+        collate=str(row[1]),
+        ctype=str(row[2]),
+        provider=str(facts.get("datlocprovider", "c")),  # since PostgreSQL 15
+        locale=None if locale is None else str(locale),
+        roles=[Role(str(r[0]), bool(r[1]), bool(r[2]), bool(r[3])) for r in connection.execute(_ROLES).fetchall()],
+        members=[(str(r[0]), str(r[1])) for r in connection.execute(_MEMBERS).fetchall()],
+        settings=[
+            Setting(bool(in_database), None if role is None else str(role), text)
+            for in_database, role, texts in connection.execute(_SETTINGS).fetchall()
+            for text in texts  # type: ignore[attr-defined]
+        ],
+        owner=str(row[3]),
+        grants=[(None if r[0] is None else str(r[0]), str(r[1])) for r in connection.execute(_GRANTS).fetchall()],
     )
 
 
@@ -101,7 +113,9 @@ def make_copy_database(admin_url: str, around: Surroundings, logins: Sequence[Lo
     """Make the roles and the empty database `restored`; what could not be carried over, a sentence each."""
     with psycopg.connect(admin_url, autocommit=True, connect_timeout=CONNECT_S) as connection:
         _make_roles(connection, around, logins)
-        return _make_database(connection, around)
+        notes = _make_database(connection, around)
+        _give_rights(connection, around)
+    return notes
 
 
 def apply_settings(admin_url: str, around: Surroundings) -> list[str]:
@@ -150,6 +164,18 @@ def _make_database(connection: Connection, around: Surroundings) -> list[str]:
         reason = str(exc).splitlines()[0]
         return [f"the copy sorts by locale C, not by {around.locale or around.collate}: {reason}"]
     return []
+
+
+def _give_rights(connection: Connection, around: Surroundings) -> None:
+    name = sql.Identifier(NAME)
+    connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(name, sql.Identifier(around.owner)))
+    if not around.grants:
+        return
+    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
+    for grantee, privilege in around.grants:
+        whom = sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee)
+        what = sql.SQL(privilege)  # a word of PostgreSQL's own
+        connection.execute(sql.SQL("GRANT {} ON DATABASE {} TO {}").format(what, name, whom))
 
 
 def _apply(connection: Connection, setting: Setting) -> list[str]:

@@ -8,7 +8,7 @@ subscriptions) or does not exist there (tablespaces, security labels) is not res
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
@@ -42,16 +42,14 @@ def dump_argv(bin_dir: Path, file: Path, snapshot: str) -> list[str]:
     ]
 
 
-def schema_dump_argv(bin_dir: Path, file: Path) -> list[str]:
+def schema_dump_argv(bin_dir: Path, file: Path, snapshot: str) -> list[str]:
     """Dump the schema alone."""
-    return [
-        str(bin_dir / "pg_dump"),
-        "--format=custom",
-        "--schema-only",
-        "--no-password",
-        f"--lock-wait-timeout={LOCK_WAIT_S}s",
-        f"--file={file}",
-    ]
+    return [*dump_argv(bin_dir, file, snapshot), "--schema-only"]
+
+
+def rows_dump_argv(bin_dir: Path, file: Path, snapshot: str, tables: Sequence[str]) -> list[str]:
+    """Dump the rows of these (quoted) tables alone."""
+    return [*dump_argv(bin_dir, file, snapshot), "--data-only", *(f"--table={table}" for table in tables)]
 
 
 def restore_argv(bin_dir: Path, file: Path, database: str, jobs: int) -> list[str]:

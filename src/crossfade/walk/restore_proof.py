@@ -32,7 +32,13 @@ from crossfade.model.ports import LaneSpec
 from crossfade.runtime.secrets import resolve
 from crossfade.walk.at_copy import CopyAddress, Pointed, point_at_copy
 from crossfade.walk.guarded import child, tail, wait
-from crossfade.walk.scratch_cluster import ScratchCluster, scratch_cluster, scratch_programs, system_identifier
+from crossfade.walk.scratch_cluster import (
+    SUPERUSER,
+    ScratchCluster,
+    scratch_cluster,
+    scratch_programs,
+    system_identifier,
+)
 from crossfade.walk.scratch_instance import environment, scratch_instance, web_process
 from crossfade.walk.site import Site
 from crossfade.walk.smoke import SmokeRequest, smoke_directly
@@ -167,7 +173,7 @@ class Drill:
         if self.lane is None:
             return None, "no version serves here yet; the copy was compared, and nothing was started on it"
         cluster = scratch.cluster
-        copy = CopyAddress(cluster.port, NAME, "postgres", scratch.password())
+        copy = CopyAddress(cluster.port, NAME, SUPERUSER, scratch.password())
         try:
             env = environment(web_process(self.lane))
             app_url = resolve(self.site.config.database.app_url_for(self.lane.slot))

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psycopg
 
-from crossfade.embedded.cluster import Cluster
+from crossfade.embedded.cluster import SUPERUSER, Cluster
 from crossfade.embedded.postgres import find_postgres
 from crossfade.embedded.program import PostgresPrograms
 from crossfade.host.ports import free_port
@@ -30,6 +30,8 @@ from crossfade.journal.flock import take
 from crossfade.model.errors import CrossfadeError, fail
 from crossfade.model.ports import Clock
 from crossfade.walk.guarded import child
+
+__all__ = ["SUPERUSER", "ScratchCluster", "scratch_cluster", "scratch_programs", "sweep", "system_identifier"]
 
 SETTINGS = {
     "fsync": "off",

@@ -33,4 +33,18 @@ ROWS: tuple[Kind, ...] = (
         "{problems}\nrecord: {record}",
         "mend what the first line says, then once more: crossfade drill",
     ),
+    Kind(
+        "version-does-not-boot",
+        Exit.NOT_MET,
+        "{version} does not start at stage '{stage}' of {change}, tried on a copy of the schema without its rows",
+        "{why}\nthe last lines it wrote:\n{tail}",
+        "mend {version}, or the change, then: crossfade plan {new}",
+    ),
+    Kind(
+        "rehearsal-failed",
+        Exit.NOT_MET,
+        "{change} cannot be walked on a copy of the schema: {act} failed",
+        "{cause}",
+        "mend what the facts name, then: crossfade plan {new}",
+    ),
 )

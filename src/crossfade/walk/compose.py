@@ -47,6 +47,7 @@ from crossfade.walk.lanes import lane_from_json
 from crossfade.walk.loop import Release, Walker
 from crossfade.walk.observe import LiveObserver
 from crossfade.walk.readycheck import ReadyCheck
+from crossfade.walk.rehearse import Rehearsal
 from crossfade.walk.site import Site
 from crossfade.walk.smoke import SmokeRequest, smoke
 
@@ -266,6 +267,7 @@ def change_walk_of(site: Site, release: Release, lanes: Lanes, held: Memory) -> 
         release.path.old_version,
         site.clock,
         roles=roles,
+        rehearse=Rehearsal(site, change, lanes.old, lanes.new, admin_url(site.config.database)).prove,
         may_ask=held.lease.leading,
         left_over=lambda: left_over_of(site, lanes.old_slot),
     )

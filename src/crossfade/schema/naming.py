@@ -51,9 +51,10 @@ def sync_function(change: str, schema: str, table: str, event: str) -> str:
 
 
 def sync_trigger(change: str, event: str, others: tuple[str, ...]) -> str:
-    """The name of a trigger that runs after all `others`: BEFORE triggers run in the order of their names."""
-    tildes = max((len(name) - len(name.lstrip("~")) for name in others), default=0) + 1
-    return f"{'~' * tildes}crossfade_{change}_{event}"
+    """The name of a trigger that runs after all `others`: BEFORE triggers run in the order of their names, by bytes."""
+    plain = f"~crossfade_{change}_{event}"
+    last = max((name.encode() for name in others), default=b"").decode()
+    return plain if last.encode() < plain.encode() else f"{last}~{change}_{event}"
 
 
 def attic(change: str, schema: str, table: str, what: str) -> str:

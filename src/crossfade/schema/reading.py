@@ -20,7 +20,7 @@ from crossfade.schema.recipes import add_column, create_index, create_table
 _OWN_RELEASE = "make it by hand in a release of its own, between two versions that both work before and after it"
 _NO_FORM = {
     "drop_stmt": (
-        "dropping this",
+        "",
         "the old version may still use it",
         "drop it by hand in a later release, when no live version uses it",
     ),
@@ -75,11 +75,10 @@ def read_script(script: Script, annotations: Sequence[Annotation], catalog: Cata
 
 
 def _no_form(statement: Statement) -> CrossfadeError:
-    what, reason, way = _NO_FORM.get(
-        statement.kind,
-        (" ".join(statement.text.split()[:2]), "crossfade knows no staged form of it, and no undo", _OWN_RELEASE),
-    )
-    return fail("schema-not-staged", where=statement.where, what=what, reason=reason, way=way)
+    begins = " ".join(statement.text.split()[:2]).upper()
+    unknown = ("", "crossfade knows no staged form of it, and no undo", _OWN_RELEASE)
+    what, reason, way = _NO_FORM.get(statement.kind, unknown)
+    return fail("schema-not-staged", where=statement.where, what=what or begins, reason=reason, way=way)
 
 
 def _alter_table(net: NetChange, statement: Statement) -> None:

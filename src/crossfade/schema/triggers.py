@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crossfade.model.change import Policy
+from crossfade.model.errors import fail
 from crossfade.schema.catalog import Table
 from crossfade.schema.expressions import Expression, unlike
 from crossfade.schema.mapping import Derived, Groups, Side, TwoWay, Writer
-from crossfade.schema.naming import literal, quote, quote_table, sync_function, sync_trigger
+from crossfade.schema.naming import NAME_BYTES, literal, quote, quote_table, sync_function, sync_trigger
 
 _WRITER = "(SELECT l.shape FROM crossfade_sync.lane l WHERE l.role = SESSION_USER)"
 
@@ -65,7 +66,16 @@ class Pair:
 
     def _trigger(self, event: str) -> str:
         others = tuple(one.name for one in self.table.triggers if one.row and one.before)
-        return sync_trigger(self.change, event, others)
+        name = sync_trigger(self.change, event, others)
+        if len(name.encode()) > NAME_BYTES:
+            raise fail(
+                "schema-not-staged",
+                where=f"{self.table.schema}.{self.table.name}",
+                what="keeping two shapes in step after the trigger that runs last",
+                reason=f"triggers run in the order of their names, and none sorts after {max(others)}",
+                way="give that trigger a shorter name",
+            )
+        return name
 
     def _function(self, event: str, lines: Sequence[str]) -> str:
         body = "\n".join(("BEGIN", *(f"    {line}" for line in lines), "    RETURN new;", "END"))

@@ -1,0 +1,92 @@
+"""The whole plan of each recipe, to the letter: what is read before an empty line, what would be run after it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from crossfade.model.change import Change
+from crossfade.schema.planning import Source, change_id
+
+sys.path.insert(0, str(Path(__file__).parent))
+from schema_values import catalog, plan, script
+
+PLANS = sorted((Path(__file__).parent / "plans").glob("*.txt"))
+
+
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
+def test_the_plan_of_a_recipe(path: Path) -> None:
+    sql, expected = path.read_text().split("\n\n", 1)
+    change = plan(sql)
+    assert script(change) == expected
+    assert Change.from_json(json.loads(json.dumps(change.to_json()))) == change
+
+
+def test_the_id_is_of_the_net_change_alone() -> None:
+    one = change_id([Source("a.sql", "ALTER TABLE orders ADD COLUMN x int; -- why\n\n-- crossfade: up orders.x=1")])
+    text = (
+        "-- crossfade:  up  orders.x =  1\nBEGIN;\nalter table orders\n  add x INTEGER;\nSET lock_timeout = 1; COMMIT"
+    )
+    assert change_id([Source("b.sql", text)]) == one
+    split = [Source("1.sql", "alter table orders add x int"), Source("2.sql", "-- crossfade: up orders.x = 1")]
+    assert change_id(split) == one
+    assert change_id([Source("a.sql", "ALTER TABLE orders ADD COLUMN y int")]) != one
+    assert len(one) == 13
+    assert one.startswith("c")
+
+
+def test_statements_sum_up_to_one_net_change() -> None:
+    sql = (
+        "ALTER TABLE orders ADD COLUMN a int DEFAULT 1; ALTER TABLE orders RENAME COLUMN a TO b;"
+        "ALTER TABLE orders ALTER COLUMN b SET DEFAULT 2, ALTER COLUMN b SET NOT NULL;"
+        "ALTER TABLE orders ADD COLUMN c int; ALTER TABLE orders DROP COLUMN c;"
+        "ALTER TABLE orders ADD IF NOT EXISTS b int;"
+        "ALTER TABLE orders RENAME note TO memo; ALTER TABLE orders RENAME memo TO note;"
+        "ALTER TABLE orders RENAME note TO memo; ALTER TABLE orders DROP memo;"
+        "ALTER TABLE orders DROP IF EXISTS nothing"
+    )
+    change = plan(sql)
+    assert [unit.says for unit in change.expand] == ["add column b"]
+    assert list(change.expand[0].do) == [
+        'ALTER TABLE "public"."orders" ADD COLUMN "b" int DEFAULT 1 NOT NULL',
+        'ALTER TABLE "public"."orders" ALTER COLUMN "b" SET DEFAULT 2',
+    ]
+    assert change.detach[0].says == "hide note"
+
+
+def test_several_operations_on_a_table_are_one_unit_one_trigger_pair_and_one_fill() -> None:
+    change = plan(
+        "ALTER TABLE orders RENAME reference TO code; ALTER TABLE orders ADD COLUMN kind text NOT NULL;"
+        "ALTER TABLE held ADD COLUMN n int; ALTER TABLE log DROP COLUMN line;\n"
+        "-- crossfade: up orders.kind = left(reference, 1)"
+    )
+    assert [unit.key for unit in change.expand] == ["expand:public.held", "expand:public.orders"]
+    assert sum("CREATE TRIGGER" in statement for unit in change.expand for statement in unit.do) == 2
+    assert [fill.key for fill in change.backfill] == ["backfill:public.orders"]
+    assert change.tables == ("public.held", "public.log", "public.orders")
+    assert change.base == catalog().fingerprint()
+    assert "public.log has no primary key: whole rows are recorded and kept where a key would do" in change.notes
+
+
+def test_a_new_column_may_be_filled_in_the_words_of_after_a_rename() -> None:
+    change = plan(
+        "ALTER TABLE orders RENAME reference TO code; ALTER TABLE orders ADD COLUMN kind text NOT NULL;"
+        "UPDATE orders SET kind = left(code, 1)"
+    )
+    assert ('"kind"', 'COALESCE("kind", pg_catalog."left"(reference, 1))') in change.backfill[0].assignments
+
+
+def test_the_version_that_wins_is_the_stated_one() -> None:
+    both = 'AND (new."reference" IS NOT NULL) THEN\n'
+    texts = {}
+    for wins in ("new", "old"):
+        function = next(
+            text
+            for text in plan("ALTER TABLE orders RENAME reference TO code", both_changed=wins).expand[0].do
+            if "insert" in text
+        )
+        texts[wins] = function.split(both)[1].split("\n")[1].strip()
+    assert texts == {"new": 'new."reference" := new.code;', "old": 'new."code" := new.reference;'}

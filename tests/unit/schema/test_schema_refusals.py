@@ -1,0 +1,660 @@
+"""Every refusal of the planner, whole: what happened, why, and how a person would do it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crossfade.model.errors import CrossfadeError, Exit
+from crossfade.schema.catalog import Trigger
+
+sys.path.insert(0, str(Path(__file__).parent))
+from schema_values import ORDERS, plan
+
+# What it is about -> (the change, options, what is said).
+REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "syntax": (
+        "SELECT 1;\nALTER TABLE orders ADD;",
+        {},
+        "error[schema-syntax]: 7.sql:2: PostgreSQL cannot read this\n"
+        '  postgresql: syntax error at or near ";"\n'
+        "hint: put it right and plan again: crossfade plan VERSION",
+    ),
+    "no such table": (
+        "ALTER TABLE ordrs ADD COLUMN x int",
+        {},
+        "error[schema-not-found]: 7.sql:1: there is no table ordrs\n"
+        "  known: public.orders, public.held, public.log, public.parted, public.alembic_version\n"
+        "hint: write the change against the schema as it is in the database now",
+    ),
+    "no such column": (
+        "ALTER TABLE orders DROP COLUMN refrence",
+        {},
+        "error[schema-not-found]: 7.sql:1: public.orders has no column refrence\n"
+        "  known: amount, id, note, reference, state\n"
+        "hint: write the change against the schema as it is in the database now",
+    ),
+    "nothing": (
+        "BEGIN; COMMIT",
+        {},
+        "error[schema-empty]: 7.sql changes nothing\n"
+        "  read: 7.sql\n"
+        "hint: take the file away, or write the change into it; a version without one changes no schema",
+    ),
+    "nothing left": (
+        "ALTER TABLE orders ADD COLUMN x int; ALTER TABLE orders DROP COLUMN x",
+        {},
+        "error[schema-empty]: 7.sql changes nothing\n"
+        "  read: 7.sql\n"
+        "hint: take the file away, or write the change into it; a version without one changes no schema",
+    ),
+    "stars unknown": (
+        "ALTER TABLE orders ADD COLUMN x int",
+        {"stars": ""},
+        "error[star-queries-unknown]: 7.sql changes what SELECT * gives, and it is not known "
+        "whether the versions ask for that\n"
+        '  tables: "public"."orders"\n'
+        "  reason: a prepared SELECT * or RETURNING * fails once in a session when its table changes\n"
+        'hint: say it in crossfade.toml, under [schema]: star_queries = "none", or "some"',
+    ),
+    "stars some": (
+        "ALTER TABLE orders ADD COLUMN x int",
+        {"stars": "some"},
+        "error[star-queries-some]: 7.sql changes what SELECT * gives, and the versions ask for that\n"
+        '  tables: "public"."orders"\n'
+        "  reason: a prepared SELECT * or RETURNING * fails once in a session when its table changes\n"
+        'hint: name the columns in the versions\' queries, then under [schema]: star_queries = "none"',
+    ),
+    "drop table": (
+        "DROP TABLE log",
+        {},
+        "error[schema-not-staged]: 7.sql:1: DROP TABLE has no safe form yet\n"
+        "  reason: the old version may still use it\n"
+        "hint: drop it by hand in a later release, when no live version uses it",
+    ),
+    "delete": (
+        "DELETE FROM log",
+        {},
+        "error[schema-not-staged]: 7.sql:1: DELETE has no safe form yet\n"
+        "  reason: what it removes cannot be brought back, and the old version still reads it\n"
+        "hint: make it by hand in a release of its own, between two versions that both work before "
+        "and after it",
+    ),
+    "truncate": (
+        "TRUNCATE log",
+        {},
+        "error[schema-not-staged]: 7.sql:1: TRUNCATE has no safe form yet\n"
+        "  reason: what it removes cannot be brought back\n"
+        "hint: make it by hand in a release of its own, between two versions that both work before "
+        "and after it",
+    ),
+    "function": (
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        {},
+        "error[schema-not-staged]: 7.sql:1: CREATE FUNCTION has no safe form yet\n"
+        "  reason: crossfade knows no staged form of it, and no undo\n"
+        "hint: make it by hand in a release of its own, between two versions that both work before "
+        "and after it",
+    ),
+    "type change": (
+        "ALTER TABLE orders ALTER COLUMN id TYPE numeric",
+        {},
+        "error[schema-not-staged]: 7.sql:1: changing a column's type has no safe form yet\n"
+        "  reason: it may rewrite the table under a lock that blocks everybody, and the old "
+        "version reads another type\n"
+        "hint: add a column of the new type under a new name, drop the old one, and say `up` and "
+        "`down` between them",
+    ),
+    "set not null": (
+        "ALTER TABLE orders ALTER COLUMN note SET NOT NULL",
+        {},
+        "error[schema-not-staged]: 7.sql:1: SET NOT NULL on a column that exists has no safe form yet\n"
+        "  reason: the old version may still write NULL there, and the check reads the whole table "
+        "under a lock\n"
+        "hint: when no live version writes NULL: ADD CONSTRAINT n CHECK (c IS NOT NULL) NOT VALID; "
+        "VALIDATE CONSTRAINT n; then SET NOT NULL and DROP CONSTRAINT n",
+    ),
+    "drop not null": (
+        "ALTER TABLE orders ALTER COLUMN reference DROP NOT NULL",
+        {},
+        "error[schema-not-staged]: 7.sql:1: DROP NOT NULL on a column that exists has no safe form yet\n"
+        "  reason: the old version may fail on a NULL that it reads\n"
+        "hint: loosen it by hand once every live version reads NULL there",
+    ),
+    "default": (
+        "ALTER TABLE orders ALTER COLUMN note SET DEFAULT 'x'",
+        {},
+        "error[schema-not-staged]: 7.sql:1: changing the default of a column that exists has no "
+        "safe form yet\n"
+        "  reason: the old version's INSERTs count on the default they know\n"
+        "hint: give the value in the new version's INSERTs, and change the default when the old "
+        "version is gone",
+    ),
+    "constraint": (
+        "ALTER TABLE orders ADD CONSTRAINT c CHECK (id > 0)",
+        {},
+        "error[schema-not-staged]: 7.sql:1: adding a constraint to a table that exists has no safe form yet\n"
+        "  reason: what the old version writes may break it, and the check reads the whole table "
+        "under a lock\n"
+        "hint: when no live version breaks it: ADD CONSTRAINT .. NOT VALID, then VALIDATE CONSTRAINT",
+    ),
+    "cluster": (
+        "ALTER TABLE orders CLUSTER ON orders_pkey",
+        {},
+        "error[schema-not-staged]: 7.sql:1: ALTER TABLE with ClusterOn has no safe form yet\n"
+        "  reason: crossfade knows no staged form of it\n"
+        "hint: make it by hand in a release of its own, between two versions that both work before "
+        "and after it",
+    ),
+    "rename table": (
+        "ALTER TABLE orders RENAME TO purchases",
+        {},
+        "error[schema-not-staged]: 7.sql:1: renaming this has no safe form yet\n"
+        "  reason: one of the two versions would not find it\n"
+        "hint: keep the name; or add the new one beside it, and drop the old one in a later release",
+    ),
+    "partitioned": (
+        "ALTER TABLE parted ADD COLUMN x int",
+        {},
+        "error[schema-not-staged]: 7.sql:1: changing public.parted, a partitioned table, has no "
+        "safe form yet\n"
+        "  reason: its rows are not filled and kept in step one table at a time\n"
+        "hint: make the change by hand, in a release whose two versions both work before and after it",
+    ),
+    "inline check": (
+        "ALTER TABLE orders ADD COLUMN x int CHECK (x > 0)",
+        {},
+        "error[schema-not-staged]: 7.sql:1: a CHECK on the new column x has no safe form yet\n"
+        "  reason: it takes a lock that blocks everybody while the table is read or rewritten, or "
+        "binds the old version\n"
+        "hint: add the plain column now; in a later release, by hand: ADD CONSTRAINT .. NOT VALID, "
+        "then VALIDATE CONSTRAINT; or a unique index",
+    ),
+    "inline foreign key": (
+        "ALTER TABLE orders ADD COLUMN x int REFERENCES held",
+        {},
+        "error[schema-not-staged]: 7.sql:1: a foreign key on the new column x has no safe form yet\n"
+        "  reason: it takes a lock that blocks everybody while the table is read or rewritten, or "
+        "binds the old version\n"
+        "hint: add the plain column now; in a later release, by hand: ADD CONSTRAINT .. NOT VALID, "
+        "then VALIDATE CONSTRAINT; or a unique index",
+    ),
+    "storage": (
+        "ALTER TABLE orders ADD COLUMN x text COMPRESSION lz4",
+        {},
+        "error[schema-not-staged]: 7.sql:1: a storage setting on the new column x has no safe form yet\n"
+        "  reason: it takes a lock that blocks everybody while the table is read or rewritten, or "
+        "binds the old version\n"
+        "hint: add the plain column now; in a later release, by hand: ALTER COLUMN .. SET STORAGE",
+    ),
+    "serial": (
+        "ALTER TABLE orders ADD COLUMN x bigserial",
+        {},
+        "error[schema-not-staged]: 7.sql:1: the type bigserial for the new column x has no safe form yet\n"
+        "  reason: it takes a lock that blocks everybody while the table is read or rewritten, or "
+        "binds the old version\n"
+        "hint: add the plain column now; in a later release, by hand: CREATE SEQUENCE, and DEFAULT",
+    ),
+    "domain": (
+        "ALTER TABLE orders ADD COLUMN x positive",
+        {},
+        "error[schema-not-staged]: 7.sql:1: the domain public.positive, which has a constraint, "
+        "for the new column x has no safe form yet\n"
+        "  reason: it takes a lock that blocks everybody while the table is read or rewritten, or "
+        "binds the old version\n"
+        "hint: add the plain column now; in a later release, by hand: the domain's base type, and "
+        "the constraint by itself",
+    ),
+    "not null without a value": (
+        "ALTER TABLE orders ADD COLUMN x int NOT NULL",
+        {},
+        "error[schema-undecided]: 7.sql:1: what x holds in rows of the old version is not known\n"
+        "  reason: x is NOT NULL, and the old version's INSERTs do not give it\n"
+        "hint: give it a DEFAULT, or say: -- crossfade: up orders.x = EXPRESSION",
+    ),
+    "name taken": (
+        "ALTER TABLE orders DROP COLUMN note, ADD COLUMN note int",
+        {},
+        "error[schema-not-staged]: 7.sql:1: the name note for something new in public.orders has "
+        "no safe form yet\n"
+        "  reason: note is a column already, and one name would mean two things while both versions live\n"
+        "hint: take a name that no version uses yet",
+    ),
+    "update of rows": (
+        "UPDATE orders SET note = 'x'",
+        {},
+        "error[schema-not-staged]: 7.sql:1: this UPDATE has no safe form yet\n"
+        "  reason: it changes rows that a version may be using, and has no undo; one that fills "
+        "one new column has\n"
+        "hint: write it as UPDATE table SET new_column = expression WHERE new_column IS NULL, one column each",
+    ),
+    "update of some": (
+        "ALTER TABLE orders ADD COLUMN x text; UPDATE orders SET x = note WHERE note <> ''",
+        {},
+        "error[schema-not-staged]: 7.sql:1: filling x in some rows has no safe form yet\n"
+        "  reason: what the old version writes meanwhile is filled by the same rule, and this rule "
+        "has a WHERE\n"
+        "hint: say it for every row: SET x = CASE WHEN .. THEN .. END WHERE x IS NULL",
+    ),
+    "renaming what is held": (
+        "ALTER TABLE held RENAME COLUMN viewed TO seen; ALTER TABLE held RENAME COLUMN parent TO up",
+        {},
+        "error[schema-not-staged]: 7.sql:1: renaming public.held.viewed has no safe form yet\n"
+        "  reason: this hangs on it and does not come along: view public.v\n"
+        "hint: keep the name in the database, and map the new one in the version's code",
+    ),
+    "renaming a key": (
+        "ALTER TABLE held RENAME COLUMN id TO key",
+        {},
+        "error[schema-not-staged]: 7.sql:1: renaming public.held.id has no safe form yet\n"
+        "  reason: this hangs on it and does not come along: primary key orders_pkey, foreign key "
+        "parts_held of public.parts\n"
+        "hint: keep the name in the database, and map the new one in the version's code",
+    ),
+    "renaming a random default": (
+        "ALTER TABLE held RENAME COLUMN token TO secret",
+        {},
+        "error[schema-undecided]: 7.sql:1: who inserted a row without secret cannot be told\n"
+        "  reason: token may be NULL and has a default that is another value each time\n"
+        "hint: make it NOT NULL first, or give the value in the INSERTs and drop the default",
+    ),
+    "dropping what is held": (
+        "ALTER TABLE held DROP COLUMN viewed",
+        {},
+        "error[schema-not-staged]: 7.sql:1: dropping public.held.viewed has no safe form yet\n"
+        "  reason: this hangs on it: view public.v\n"
+        "hint: take these away first, in a release of its own, when no live version uses them",
+    ),
+    "dropping a unique default": (
+        "ALTER TABLE held DROP COLUMN mark",
+        {},
+        "error[schema-not-staged]: 7.sql:1: dropping public.held.mark, which is unique by "
+        "held_mark and has a default, has no safe form yet\n"
+        "  reason: the rows of the new version would all get that default, and the second one would fail\n"
+        "hint: drop the default first; or say `down` with another value for each row",
+    ),
+    "dropping what the old version needs": (
+        "ALTER TABLE orders DROP COLUMN reference",
+        {},
+        "error[schema-undecided]: 7.sql:1: what the old version reads in public.orders.reference "
+        "of a new row is not known\n"
+        "  reason: reference is NOT NULL without a default, and the new version's INSERTs do not give it\n"
+        "hint: say what it reads: -- crossfade: down orders.reference = EXPRESSION; or, if it is "
+        "proven to read NULL: -- crossfade: reads-null orders.reference",
+    ),
+    "no way down": (
+        "ALTER TABLE orders ADD COLUMN code text, DROP COLUMN note;\n-- crossfade: up orders.code = upper(note)",
+        {},
+        "error[schema-undecided]: 7.sql:1: what the new version writes would not reach note\n"
+        "  reason: its values flow one way only, so one version would read what is out of date\n"
+        "hint: say it: -- crossfade: down orders.note = EXPRESSION",
+    ),
+    "no way up": (
+        "ALTER TABLE orders ADD COLUMN c text, ADD COLUMN d text, DROP COLUMN note;\n"
+        "-- crossfade: up orders.c = note\n"
+        "-- crossfade: down orders.note = c || d",
+        {},
+        "error[schema-undecided]: 7.sql:1: what the old version writes would not reach d\n"
+        "  reason: its values flow one way only, so one version would read what is out of date\n"
+        "hint: say it: -- crossfade: up orders.d = EXPRESSION",
+    ),
+    "a shared column": (
+        "ALTER TABLE orders ADD COLUMN c text, DROP COLUMN note;\n"
+        "-- crossfade: up orders.c = note || reference\n"
+        "-- crossfade: down orders.note = c",
+        {},
+        "error[schema-expression]: 7.sql:1: this expression cannot keep two shapes in step\n"
+        "  expression: note || reference\n"
+        "  reason:     it reads reference, which both versions write: a write to that would not "
+        "say which shape it means\n"
+        "hint: write it over note alone",
+    ),
+    "a clock": (
+        "ALTER TABLE orders ADD COLUMN c text, DROP COLUMN note;\n"
+        "-- crossfade: up orders.c = note || now()::text\n"
+        "-- crossfade: down orders.note = c",
+        {},
+        "error[schema-expression]: 7.sql:1: this expression cannot keep two shapes in step\n"
+        "  expression: note || pg_catalog.now()::text\n"
+        "  reason:     it depends on the time of day, so the two shapes would never be equal\n"
+        "hint: leave the clock out",
+    ),
+    "who wrote, without roles": (
+        "ALTER TABLE orders ADD COLUMN c text DEFAULT 'z', DROP COLUMN note;\n"
+        "-- crossfade: up orders.c = upper(note)\n"
+        "-- crossfade: down orders.note = lower(c)",
+        {"lanes": False},
+        "error[schema-undecided]: 7.sql:1: who inserted a row without note, c cannot be told\n"
+        "  reason: each of them may be left out of an INSERT, and the defaults do not say the same\n"
+        "hint: let each version connect as a role of its own ({role} in database.app_url), or make "
+        "the column NOT NULL without a default",
+    ),
+    "who wrote a derived one": (
+        "ALTER TABLE orders ADD COLUMN c text;\n-- crossfade: up orders.c = upper(note)",
+        {"lanes": False},
+        "error[schema-undecided]: 7.sql:1: who inserted a row without c cannot be told\n"
+        "  reason: an INSERT of the new version may leave c out, too\n"
+        "hint: let each version connect as a role of its own ({role} in database.app_url), or make "
+        "the column NOT NULL without a default",
+    ),
+    "who wrote a dropped one": (
+        "ALTER TABLE orders DROP COLUMN note;\n-- crossfade: down orders.note = upper(reference)",
+        {"lanes": False},
+        "error[schema-undecided]: 7.sql:1: who inserted a row without note cannot be told\n"
+        "  reason: an INSERT of the old version may leave note out, too\n"
+        "hint: let each version connect as a role of its own ({role} in database.app_url), or make "
+        "the column NOT NULL without a default",
+    ),
+    "a random default of a mapped one": (
+        "ALTER TABLE orders ADD COLUMN c text DEFAULT random()::text, DROP COLUMN note;\n"
+        "-- crossfade: up orders.c = upper(note)\n"
+        "-- crossfade: down orders.note = lower(c)",
+        {},
+        "error[schema-undecided]: 7.sql:1: who inserted a row without c cannot be told\n"
+        "  reason: the default of c is another value each time\n"
+        "hint: drop the default, and give c in the INSERTs",
+    ),
+    "a random default of a derived one": (
+        "ALTER TABLE orders ADD COLUMN c text DEFAULT random()::text;\n-- crossfade: up orders.c = upper(note)",
+        {},
+        "error[schema-undecided]: 7.sql:1: who inserted a row without c cannot be told\n"
+        "  reason: the default of c is another value each time\n"
+        "hint: drop the default, or `up`",
+    ),
+    "a random default of a dropped one": (
+        "ALTER TABLE held DROP COLUMN token;\n-- crossfade: down held.token = mark::uuid",
+        {},
+        "error[schema-undecided]: 7.sql:1: who inserted a row without token cannot be told\n"
+        "  reason: the default of token is another value each time\n"
+        "hint: leave `down` out",
+    ),
+    "subquery": (
+        "ALTER TABLE orders ADD COLUMN c text NOT NULL;\n-- crossfade: up orders.c = (SELECT note FROM log LIMIT 1)",
+        {},
+        "error[schema-expression]: 7.sql:2: this expression cannot keep two shapes in step\n"
+        "  expression: (SELECT note FROM log LIMIT 1)\n"
+        "  reason:     it has a subquery, so it depends on other rows\n"
+        "hint: write it over the columns of the row alone",
+    ),
+    "aggregate": (
+        "ALTER TABLE orders ADD COLUMN c int NOT NULL;\n-- crossfade: up orders.c = count(*)",
+        {},
+        "error[schema-expression]: 7.sql:2: this expression cannot keep two shapes in step\n"
+        "  expression: count(*)\n"
+        "  reason:     it has an aggregate, so it depends on other rows\n"
+        "hint: write it over the columns of the row alone",
+    ),
+    "set": (
+        "ALTER TABLE orders ADD COLUMN c int NOT NULL;\n-- crossfade: up orders.c = generate_series(1, length(note))",
+        {},
+        "error[schema-expression]: 7.sql:2: this expression cannot keep two shapes in step\n"
+        "  expression: generate_series(1, length(note))\n"
+        "  reason:     generate_series gives no single value for one row\n"
+        "hint: write it over the columns of the row alone",
+    ),
+    "volatile": (
+        "ALTER TABLE orders ADD COLUMN c text NOT NULL;\n-- crossfade: up orders.c = note || random()",
+        {},
+        "error[schema-expression]: 7.sql:2: this expression cannot keep two shapes in step\n"
+        "  expression: note || random()\n"
+        "  reason:     it has a volatile function, which gives another value each time\n"
+        "hint: use functions that give the same value for the same arguments",
+    ),
+    "no schema": (
+        "ALTER TABLE orders ADD COLUMN c text NOT NULL;\n-- crossfade: up orders.c = slug(note)",
+        {},
+        "error[schema-expression]: 7.sql:2: this expression cannot keep two shapes in step\n"
+        "  expression: slug(note)\n"
+        "  reason:     the function slug is none of PostgreSQL's own, and stands without its schema\n"
+        "hint: write the function with its schema",
+    ),
+    "no function": (
+        "ALTER TABLE orders ADD COLUMN c text NOT NULL;\n-- crossfade: up orders.c = app.slug(note)",
+        {},
+        "error[schema-expression]: 7.sql:2: this expression cannot keep two shapes in step\n"
+        "  expression: app.slug(note)\n"
+        "  reason:     there is no function app.slug\n"
+        "hint: name a function that exists",
+    ),
+    "no schema of a type": (
+        "ALTER TABLE orders ADD COLUMN c text NOT NULL;\n-- crossfade: up orders.c = note::mood",
+        {},
+        "error[schema-expression]: 7.sql:2: this expression cannot keep two shapes in step\n"
+        "  expression: note::mood\n"
+        "  reason:     the type mood is none of PostgreSQL's own, and stands without its schema\n"
+        "hint: write the type with its schema",
+    ),
+    "foreign column": (
+        "ALTER TABLE orders ADD COLUMN c text NOT NULL;\n-- crossfade: up orders.c = log.line",
+        {},
+        "error[schema-expression]: 7.sql:2: this expression cannot keep two shapes in step\n"
+        "  expression: log.line\n"
+        "  reason:     log.line is no column it may read; it may read: amount, id, note, reference, state\n"
+        "hint: name columns of the same table, as the version it reads for knows them",
+    ),
+    "two expressions": (
+        "ALTER TABLE orders ADD COLUMN c text NOT NULL;\n-- crossfade: up orders.c = note, note",
+        {},
+        "error[schema-expression]: 7.sql:2: this expression cannot keep two shapes in step\n"
+        "  expression: note, note\n"
+        "  reason:     this is not one expression\n"
+        "hint: write one SQL expression",
+    ),
+    "annotation unknown": (
+        "-- crossfade: upp orders.c = note",
+        {},
+        "error[schema-annotation]: 7.sql:1: this annotation is not understood\n"
+        "  annotation: upp orders.c = note\n"
+        "  reason:     there is no annotation 'upp'\n"
+        "hint: did you mean up?",
+    ),
+    "annotation unknown, nothing near": (
+        "-- crossfade: please",
+        {},
+        "error[schema-annotation]: 7.sql:1: this annotation is not understood\n"
+        "  annotation: please\n"
+        "  reason:     there is no annotation 'please'\n"
+        "hint: the annotations are: up, down, partial, reads-null",
+    ),
+    "annotation without column": (
+        "-- crossfade: up c = note",
+        {},
+        "error[schema-annotation]: 7.sql:1: this annotation is not understood\n"
+        "  annotation: up c = note\n"
+        "  reason:     'c' names no column with its table\n"
+        "hint: write it as: up TABLE.COLUMN = EXPRESSION",
+    ),
+    "annotation without expression": (
+        "-- crossfade: up orders.c",
+        {},
+        "error[schema-annotation]: 7.sql:1: this annotation is not understood\n"
+        "  annotation: up orders.c\n"
+        "  reason:     it gives no expression\n"
+        "hint: write it as: up TABLE.COLUMN = EXPRESSION",
+    ),
+    "annotation with an open text": (
+        "-- crossfade: up orders.c = 'x",
+        {},
+        "error[schema-annotation]: 7.sql:1: this annotation is not understood\n"
+        "  annotation: up orders.c = 'x\n"
+        '  reason:     unterminated quoted string at or near "\'x"\n'
+        "hint: write it as: up TABLE.COLUMN = EXPRESSION",
+    ),
+    "policy unknown": (
+        "-- crossfade: partial orders.c rejcet",
+        {},
+        "error[schema-annotation]: 7.sql:1: this annotation is not understood\n"
+        "  annotation: partial orders.c rejcet\n"
+        "  reason:     'rejcet' is no policy for a value without counterpart\n"
+        "hint: did you mean reject?",
+    ),
+    "policy missing": (
+        "-- crossfade: partial orders.c",
+        {},
+        "error[schema-annotation]: 7.sql:1: this annotation is not understood\n"
+        "  annotation: partial orders.c\n"
+        "  reason:     'orders.c' is no policy for a value without counterpart\n"
+        "hint: write it as: partial TABLE.COLUMN reject, or record",
+    ),
+    "up for an old column": (
+        "ALTER TABLE orders ADD COLUMN c text;\n-- crossfade: up orders.note = c",
+        {},
+        "error[schema-annotation]: 7.sql:2: this annotation is not understood\n"
+        "  annotation: up orders.note = c\n"
+        "  reason:     note is no new column of this change\n"
+        "hint: new columns of public.orders: c",
+    ),
+    "down for a new column": (
+        "ALTER TABLE orders ADD COLUMN c text, DROP COLUMN note;\n-- crossfade: down orders.c = note",
+        {},
+        "error[schema-annotation]: 7.sql:2: this annotation is not understood\n"
+        "  annotation: down orders.c = note\n"
+        "  reason:     c is no column that this change drops\n"
+        "hint: dropped columns of public.orders: note",
+    ),
+    "policy without an old column": (
+        "ALTER TABLE orders ADD COLUMN c text;\n-- crossfade: partial orders.c record",
+        {},
+        "error[schema-annotation]: 7.sql:2: this annotation is not understood\n"
+        "  annotation: partial orders.c record\n"
+        "  reason:     c takes the place of no old column, so each of its values may stand\n"
+        "hint: take it away, or say `down` for the column it takes the place of",
+    ),
+    "two policies": (
+        "ALTER TABLE orders ADD COLUMN c text, ADD COLUMN d text, DROP COLUMN note;\n"
+        "-- crossfade: up orders.c = note\n"
+        "-- crossfade: up orders.d = note\n"
+        "-- crossfade: down orders.note = c || d\n"
+        "-- crossfade: partial orders.c record\n"
+        "-- crossfade: partial orders.d reject",
+        {},
+        "error[schema-annotation]: 7.sql:6: this annotation is not understood\n"
+        "  annotation: partial orders.d reject\n"
+        "  reason:     columns that belong together have two policies\n"
+        "hint: say one policy for c, d",
+    ),
+    "index name taken": (
+        "CREATE INDEX orders_reference ON orders (id)",
+        {},
+        "error[schema-not-staged]: 7.sql:1: an index called orders_reference has no safe form yet\n"
+        "  reason: there is one of that name already\n"
+        "hint: give it a name of its own; a new index that takes the place of another is built "
+        "beside it first",
+    ),
+    "index on a column that goes": (
+        "ALTER TABLE orders DROP COLUMN note; CREATE INDEX i ON orders (note)",
+        {},
+        "error[schema-not-found]: 7.sql:1: public.orders has no column note\n"
+        "  known: amount, id, reference, state\n"
+        "hint: write the change against the schema as it is in the database now",
+    ),
+    "table taken": (
+        "CREATE TABLE log (id int)",
+        {},
+        "error[schema-not-staged]: 7.sql:1: creating public.log has no safe form yet\n"
+        "  reason: there is one already\n"
+        "hint: take another name",
+    ),
+    "temporary table": (
+        "CREATE TEMP TABLE x (id int)",
+        {},
+        "error[schema-not-staged]: 7.sql:1: a temporary or unlogged table has no safe form yet\n"
+        "  reason: its rows do not outlive a session or a crash\n"
+        "hint: create an ordinary one",
+    ),
+    "partition of what exists": (
+        "CREATE TABLE p PARTITION OF parted DEFAULT",
+        {},
+        "error[schema-not-staged]: 7.sql:1: a partition or child of a table that exists has no safe form yet\n"
+        "  reason: it takes a lock on the parent that blocks everybody\n"
+        "hint: create it by itself, and ATTACH it by hand, with a CHECK that proves its bounds",
+    ),
+    "foreign key to nothing": (
+        "CREATE TABLE p (id int REFERENCES nobody)",
+        {},
+        "error[schema-not-found]: 7.sql:1: there is no table nobody\n"
+        "  known: public.orders, public.held, public.log, public.parted, public.alembic_version\n"
+        "hint: write the change against the schema as it is in the database now",
+    ),
+    "filled from a query": (
+        "CREATE TABLE p (id int); INSERT INTO p SELECT id FROM orders",
+        {},
+        "error[schema-not-staged]: 7.sql:1: filling p from a query has no safe form yet\n"
+        "  reason: rows that the old version writes later would be missing from it\n"
+        "hint: insert plain VALUES here; copy rows by hand once the new version writes both places",
+    ),
+    "rows into a table that exists": (
+        "INSERT INTO log VALUES ('x')",
+        {},
+        "error[schema-not-staged]: 7.sql:1: INSERT INTO has no safe form yet\n"
+        "  reason: crossfade knows no staged form of it, and no undo\n"
+        "hint: make it by hand in a release of its own, between two versions that both work before "
+        "and after it",
+    ),
+    "version rows without an undo": (
+        "UPDATE alembic_version SET version_num = 'b'",
+        {},
+        "error[schema-not-staged]: 7.sql:1: this statement on alembic_version has no safe form yet\n"
+        "  reason: what it does cannot be taken back exactly: the file does not say what was there before\n"
+        "hint: write it with plain values: INSERT .. VALUES, UPDATE .. SET c = 'b' WHERE c = 'a', "
+        "DELETE by all columns",
+    ),
+    "version rows from a query": (
+        "INSERT INTO alembic_version SELECT 'a'",
+        {},
+        "error[schema-not-staged]: 7.sql:1: this statement on alembic_version has no safe form yet\n"
+        "  reason: what it does cannot be taken back exactly: the file does not say what was there before\n"
+        "hint: write it with plain values: INSERT .. VALUES, UPDATE .. SET c = 'b' WHERE c = 'a', "
+        "DELETE by all columns",
+    ),
+    "version table missing": (
+        "INSERT INTO django_migrations (app) VALUES ('a')",
+        {},
+        "error[schema-not-found]: 7.sql:1: there is no table django_migrations\n"
+        "  known: public.orders, public.held, public.log, public.parted, public.alembic_version\n"
+        "hint: write the change against the schema as it is in the database now",
+    ),
+    "comment on what exists": (
+        "COMMENT ON TABLE orders IS 'x'",
+        {},
+        "error[schema-not-staged]: 7.sql:1: COMMENT ON has no safe form yet\n"
+        "  reason: crossfade knows no staged form of it, and no undo\n"
+        "hint: make it by hand in a release of its own, between two versions that both work before "
+        "and after it",
+    ),
+    "grant on what exists": (
+        "GRANT SELECT ON orders TO PUBLIC",
+        {},
+        "error[schema-not-staged]: 7.sql:1: GRANT SELECT has no safe form yet\n"
+        "  reason: crossfade knows no staged form of it, and no undo\n"
+        "hint: make it by hand in a release of its own, between two versions that both work before "
+        "and after it",
+    ),
+}
+NOT_MET = {"schema-not-staged", "schema-undecided", "star-queries-some"}
+
+
+def test_a_trigger_whose_name_is_too_long_to_come_after_is_refused() -> None:
+    last = Trigger("é" * 30, "CREATE TRIGGER ..", "O", True, True, True, True)
+    with pytest.raises(CrossfadeError) as refused:
+        plan("ALTER TABLE orders RENAME reference TO code", tables=[replace(ORDERS, triggers=(last,))])
+    assert refused.value.render() == (
+        "error[schema-not-staged]: public.orders: keeping two shapes in step after the trigger that runs last"
+        " has no safe form yet\n"
+        f"  reason: triggers run in the order of their names, and none sorts after {'é' * 30}\n"
+        "hint: give that trigger a shorter name"
+    )
+    assert refused.value.exit is Exit.NOT_MET
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refusal_says_what_why_and_how_a_person_would_do_it(name: str) -> None:
+    sql, options, text = REFUSALS[name]
+    with pytest.raises(CrossfadeError) as refused:
+        plan(sql, **options)
+    assert refused.value.render() == text
+    assert refused.value.exit is (Exit.NOT_MET if refused.value.id in NOT_MET else Exit.CONFIG)

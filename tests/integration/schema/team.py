@@ -75,9 +75,11 @@ class Team:
         directory = Path(tempfile.mkdtemp(prefix="crossfade-pgbouncer-"))
         directory.chmod(0o711)
         lanes = {role: self.passwords[role] for role in ("shop_left", "shop_right")}
-        with PgBouncer(directory, self.cluster.port, lanes, **given) as made:
-            yield made
-        shutil.rmtree(directory)
+        try:
+            with PgBouncer(directory, self.cluster.port, lanes, **given) as made:
+                yield made
+        finally:
+            shutil.rmtree(directory)
 
 
 @contextmanager

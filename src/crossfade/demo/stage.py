@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from crossfade.demo.service.build import BASE, VERSIONS, materialize
@@ -101,6 +102,7 @@ class Stage:
             "admin_url_file": str(self.directory / "admin_url"),
             "directories": ", ".join(f'{version} = "versions/{version}"' for version in VERSIONS),
             "port": str(self.port),
+            "tomorrow": f"{self.clock.now() + timedelta(days=1):%Y-%m-%d}",
             "shares": ", ".join(f"{share:g}" for share in shares),
         }
         text = (Path(__file__).parent / "shop.toml").read_text()

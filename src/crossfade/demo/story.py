@@ -48,7 +48,7 @@ class Told:
     cause: str = ""
     partial: Mapping[str, int] = field(default_factory=dict)  # values without a counterpart, by column
     locks: Mapping[str, float] = field(default_factory=dict)  # of the schema's steps, milliseconds
-    commands: Mapping[str, int] = field(default_factory=dict)  # what a person ran afterwards, with its exit code
+    commands: Sequence[tuple[str, int]] = ()  # what a person ran afterwards, with its exit code
     shapes: Sequence[str] = ()  # the versions' shapes that are in sight at the end
     as_told: bool = True  # whether it ended as the story says
 
@@ -102,7 +102,7 @@ class Teller:
         release = begin_release(site, plan, story.version)
         status = self._follow(release, story)
         self._clock.sleep(2.5)  # answers that were under way reach the ledger
-        commands = {words: self._run(words) for words in story.then}
+        commands = [(words, self._run(words)) for words in story.then]
         if story.gives_up:
             self._watch.give_up(story.gives_up, self._clock.now().timestamp())
         self._load.mark(f"end {story.version}")
@@ -119,16 +119,22 @@ class Teller:
         )
         for text in (done.stdout if done.returncode == 0 else done.stderr).splitlines()[-3:]:
             self._say(f"    {text}")
+        while words == "abandon" and done.returncode == 0:  # it is asked for, and goes on by itself
+            status = read_status(self._stage.site().state_dir)
+            if status is not None and status.outcome != "rolled_back" and status.outcome in OUTCOMES:
+                self._say("  " + line(status))
+                return int(status.outcome != "abandoned")
+            self._clock.sleep(0.1)
         return done.returncode
 
-    def _after(self, story: Story, told: Told, commands: Mapping[str, int], locks: Mapping[str, float]) -> Told:
+    def _after(self, story: Story, told: Told, commands: Sequence[tuple[str, int]], locks: Mapping[str, float]) -> Told:
         """Add what the database holds of it, in the words of each version's shape, and what the schema's steps took."""
         partial = self._watch.release_ends()
         lost = len(self._watch.lost)
         self._watch.lost.clear()
         shapes = self._watch.shapes()
         ended = told.outcome == "completed" and not told.failed if story.good else told.outcome == "rolled_back"
-        as_told = ended and not any(commands.values()) and shapes == (story.leaves or shapes) and not lost
+        as_told = ended and not any(code for _, code in commands) and shapes == (story.leaves or shapes) and not lost
         looked = ", ".join(f"{shape} {number}" for shape, number in self._watch.compared.items())
         self._watch.compared.clear()
         self._say(f"  = orders looked at in the shape of {looked}; lost or wrong: {lost}")

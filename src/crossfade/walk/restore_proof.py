@@ -221,6 +221,8 @@ class Drill:
         how = "did not end in time" if code is None else f"ended with exit code {code}"
         said = without_secrets(tail(log, 200), env).splitlines()
         errors = [line for line in said if ": error: " in line]  # the lines between them quote rows
+        if "lock timeout" in "".join(errors):  # the source was busy; that says nothing of its backup
+            raise _Unknown("\n".join(errors[:5]))
         raise _Failed(f"{program} {how}", *(errors or said)[:5])
 
     # -- the copy -------------------------------------------------------------------------------------

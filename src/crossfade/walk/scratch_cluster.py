@@ -16,7 +16,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,15 +138,17 @@ def system_identifier(url: str) -> str | None:
 
 
 def _stop(cluster: Cluster) -> None:
-    try:
+    with suppress(CrossfadeError):  # its guard ends it, whatever it does
         cluster.stop(20)
-    except CrossfadeError:
-        pass  # its guard ends it, whatever it does
 
 
 def _remove(state_dir: Path, name: str) -> None:
-    shutil.rmtree(_server_place(state_dir) / name, ignore_errors=True)
-    shutil.rmtree(state_dir / "scratch" / name, ignore_errors=True)
+    place, scratch = _server_place(state_dir), state_dir / "scratch"
+    shutil.rmtree(place / name, ignore_errors=True)
+    shutil.rmtree(scratch / name, ignore_errors=True)
+    if place != scratch.resolve():
+        with suppress(OSError):  # another copy is in it
+            place.rmdir()
 
 
 def _server_place(state_dir: Path) -> Path:

@@ -174,11 +174,14 @@ def test_a_killed_drill_leaves_nothing_running_and_the_next_removes_its_files(
         assert time.monotonic() < until
         time.sleep(0.05)
     started = psutil.Process(drilling.pid).children(recursive=True)
-    assert started
+    data = next(Path(one.cwd()) for one in started if (Path(one.cwd()) / "postmaster.pid").exists())
+    segment = (data / "postmaster.pid").read_text().splitlines()[6].split()[1]
     drilling.kill()
     drilling.wait()
     _, alive = psutil.wait_procs(started, timeout=20)
     assert alive == []
+    held = [line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
+    assert segment not in held, "the server gave its shared memory back"
     assert len(leftovers()) == 1
     proof = shop.drill().run()
     assert proof.verdict is Verdict.RESTORED
@@ -194,3 +197,13 @@ def test_a_sweep_leaves_a_drill_that_runs_alone(shop: Shop, leftovers: Leftovers
 
     assert shop.drill(between=look).run().verdict is Verdict.RESTORED
     assert swept == []
+
+
+def test_a_table_that_somebody_holds_is_no_failed_restore(shop: Shop, leftovers: Leftovers) -> None:
+    with psycopg.connect(shop.admin_url) as holding:
+        holding.execute("LOCK TABLE public.orders")
+        proof = shop.drill().run()
+        holding.rollback()
+    assert proof.verdict is Verdict.UNKNOWN
+    assert "lock timeout" in proof.problems[0]
+    assert leftovers() == []

@@ -34,7 +34,14 @@ from crossfade.schema.session import Sessions
 from crossfade.walk.at_copy import CopyAddress, Pointed, point_at_copy
 from crossfade.walk.guarded import child, tail, wait
 from crossfade.walk.scratch_cluster import SUPERUSER, ScratchCluster, scratch_cluster, scratch_programs
-from crossfade.walk.scratch_instance import ScratchInstance, digest_of, environment, scratch_instance, web_process
+from crossfade.walk.scratch_instance import (
+    PATIENCE,
+    ScratchInstance,
+    digest_of,
+    environment,
+    scratch_instance,
+    web_process,
+)
 from crossfade.walk.site import Site
 
 WAIVER = "schema:rehearsal"
@@ -157,7 +164,7 @@ class Rehearsal:
                 instance = running.enter_context(scratch_instance(one.lane, one.pointed.env, log))
                 started.append((one.lane.version, instance))
             for version, instance in started:
-                why = instance.wait_green(web.ready, web.start_timeout_s, self.site.clock)
+                why = instance.wait_green(web.ready, web.start_timeout_s * PATIENCE, self.site.clock)
                 if why:
                     raise fail(
                         "version-does-not-boot",

@@ -39,7 +39,7 @@ from crossfade.walk.scratch_cluster import (
     scratch_programs,
     system_identifier,
 )
-from crossfade.walk.scratch_instance import environment, scratch_instance, web_process
+from crossfade.walk.scratch_instance import PATIENCE, environment, scratch_instance, web_process
 from crossfade.walk.site import Site
 from crossfade.walk.smoke import SmokeRequest, smoke_directly
 
@@ -243,7 +243,7 @@ class Drill:
             before = _sessions(watching, pointed.role)
             with scratch_instance(lane, pointed.env, log) as instance:
                 with self._phase("boot"):
-                    red = instance.wait_green(web.ready, web.start_timeout_s, self.site.clock)
+                    red = instance.wait_green(web.ready, web.start_timeout_s * PATIENCE, self.site.clock)
                 if red:
                     raise _Failed(f"{lane.version} did not start on the copy: {red}", *instance.log_tail().splitlines())
                 self.say("smoke")

@@ -21,6 +21,7 @@ from crossfade.walk.guarded import Child, child, tail
 from crossfade.walk.health import ask
 
 POLL_S = 0.1
+PATIENCE = 2  # it leaves the processor to the service (walk/scratch.py), so its start may take this times as long
 
 
 @dataclass(frozen=True)

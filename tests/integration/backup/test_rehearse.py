@@ -91,7 +91,7 @@ def test_a_version_that_a_stage_breaks_is_named_with_its_last_lines(shop: Shop) 
     )
     breaking = new_column(id="c2", name="0008.sql", detach=(hides,))
     site = shop.site()
-    web = replace(site.config.processes["web"], start_timeout_s=4.0)
+    web = replace(site.config.processes["web"], start_timeout_s=8.0)
     site = replace(site, config=replace(site.config, processes={"web": web}))
     trying = replace(rehearsal(shop, breaking), site=site)
     with pytest.raises(CrossfadeError) as caught:
@@ -102,7 +102,7 @@ def test_a_version_that_a_stage_breaks_is_named_with_its_last_lines(shop: Shop) 
     assert caught.value.render() == (
         "error[version-does-not-boot]: v2 does not start at stage 'old shape hidden' of 0008.sql, tried on a copy of"
         " the schema without its rows\n"
-        "  /readyz answered 503 after 4 s\n"
+        "  /readyz answered 503 after 16 s\n"
         "  the last lines it wrote:\n"
         f"{lines}\n"
         "hint: mend v2, or the change, then: crossfade plan v2"

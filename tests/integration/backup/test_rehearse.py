@@ -14,6 +14,9 @@ from crossfade.journal.install import install
 from crossfade.model.change import Backfill, Change, Unit
 from crossfade.model.errors import CrossfadeError, Exit
 from crossfade.model.settings.parse import parse_config
+from crossfade.schema.catalog import read_catalog
+from crossfade.schema.planning import PlanOptions, Source, plan_change
+from crossfade.schema.session import Sessions
 from crossfade.walk.rehearse import Rehearsal
 
 from .conftest import CONFIG, Leftovers, Shop
@@ -182,3 +185,16 @@ def _of_right(lane: object) -> list[object]:
         replace(one, env={name: value.replace("lane_left", "lane_right") for name, value in one.env.items()})
         for one in processes
     ]
+
+
+def test_the_shops_own_change_is_rehearsed_as_it_is_planned(shop: Shop) -> None:
+    file = shop.home / "v7/migrations/v7.sql"
+    site = shop.site()
+    old, new = shop.lane(site, "v2"), shop.lane(site, "v7")
+    with Sessions(shop.admin_url, site.clock).open("reading the catalog") as session:
+        session.execute("SELECT set_config('search_path', 'public', false)")
+        catalog = read_catalog(session)
+    sources = [Source("v7.sql", file.read_text())]
+    change = plan_change("v7.sql", sources, catalog, PlanOptions(has_lane_roles=True, star_queries="none"))
+    told = Rehearsal(site, change, old, new, shop.admin_url).prove(lambda _: None)
+    assert told.startswith("v2 and v7 became ready at every stage of v7.sql, there and back (copy ")

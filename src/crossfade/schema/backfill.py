@@ -50,6 +50,9 @@ __all__ = ["Comparison", "Connect", "Filler"]
 
 Connect = Callable[[], Connection]
 _CHECKS_MAX = 10
+# Under deadlock_timeout (1 s where nobody changed it): then a deadlock ends by our giving up, not by theirs. Not much
+# under it: on a busy machine a batch takes several times what it should, and one that is ended was for nothing.
+_LIMIT_MIN_MS = 900
 _SAY_EVERY_S = 2.0
 _RETRY_S = 0.1
 _AWAY_S = 60.0
@@ -243,8 +246,7 @@ class _Run:
         blocked_s, pass_over = self._clock.monotonic_s(), False
         while True:
             settings = self._settings()
-            # Less than deadlock_timeout in all where it can be: then a deadlock ends by our giving up, not theirs.
-            least_ms = min(STATEMENT_MAX_MS, 4 * settings.batch_ms + settings.lock_timeout_ms)
+            least_ms = min(STATEMENT_MAX_MS, max(_LIMIT_MIN_MS, 4 * settings.batch_ms + settings.lock_timeout_ms))
             self._pace.limit_ms = max(self._pace.limit_ms, least_ms)
             limits_ms = (settings.lock_timeout_ms, self._pace.limit_ms)
             first, end = cursor.range(self._pace.pages)

@@ -31,22 +31,26 @@ class Attic:
     sessions: Sessions
     track: Track
 
-    def keep(self, change: str, kept: Kept, go_on: GoOn, *, frozen: bool) -> Mapping[str, object]:
+    def keep(
+        self, change: str, kept: Kept, go_on: GoOn, *, frozen: bool = False, if_there: bool = False
+    ) -> Mapping[str, object]:
         """Copy what `kept` names, unless it is kept already in this round; returns table, attic, rows, values.
 
         `frozen` says that nobody writes those columns any more, so the copy can be held against the table.
+        `if_there`: the expansion was not finished, and what was never added holds nothing.
         Raises `schema-attic-short`, `lease-lost`, `schema-refused`, `schema-unreachable`, and `Stopped`.
         """
         unit = f"{KEEP}{kept.attic}"
         with self.sessions.open(f"keeping {kept.table} in the attic for change {change}") as session:
-            done = self.track.place(session, change).in_place.get(unit)
-            if done is not None:
-                return done
             with session.transaction():
-                session.run("SET LOCAL statement_timeout = 0")
                 self.track.require_leading(session)
+                done = self.track.place_alone(session, change).in_place.get(unit)
+                if done is not None:
+                    return done
+                session.run("SET LOCAL statement_timeout = 0")
                 with self.sessions.watching(session, go_on):
-                    data = self._copy(session, change, kept)
+                    there = not if_there or _there(session, kept)
+                    data = self._copy(session, change, kept) if there else _nothing(kept)
                     row = self.track.put(session, change, unit, "do", data)
                     if frozen and data["rows"]:
                         _verify(session, kept, str(data["attic"]))
@@ -54,15 +58,12 @@ class Attic:
         return data
 
     def _copy(self, session: Session, change: str, kept: Kept) -> dict[str, object]:
-        data: dict[str, object] = {"table": kept.table, "attic": "", "rows": 0, "values": {}}
-        if not _there(session, kept):
-            return data  # a half-done expansion: what was never added holds nothing
         attic = _free_name(session, kept.attic)
         parts = {**_parts(kept), "attic": rendered(attic)}
         rows = session.execute(sql.SQL(query("copy_to_attic")).format(**parts)).rowcount
         if not rows:
             session.run(f"DROP TABLE {attic}")
-            return data
+            return _nothing(kept)
         session.run(f"REVOKE ALL ON {attic} FROM PUBLIC")
         counts = [sql.SQL("count({})").format(rendered(column)) for column in kept.columns]
         found = session.execute(
@@ -72,7 +73,12 @@ class Attic:
         assert found[0] == rows, (found, rows)
         what = f"{', '.join(kept.columns) or 'every column'} of {kept.table}"
         self.track.put_attic(session, change, attic, what, rows)
-        return {**data, "attic": attic, "rows": rows, "values": dict(zip(kept.columns, found[1:], strict=True))}
+        values = dict(zip(kept.columns, found[1:], strict=True))
+        return {"table": kept.table, "attic": attic, "rows": rows, "values": values}
+
+
+def _nothing(kept: Kept) -> dict[str, object]:
+    return {"table": kept.table, "attic": "", "rows": 0, "values": {}}
 
 
 def _there(session: Session, kept: Kept) -> bool:

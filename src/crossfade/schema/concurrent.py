@@ -94,10 +94,11 @@ class ConcurrentExecutor:
         while not session.one("own_unit", key=key)[0]:
             if not go_on():
                 raise Stopped
-            for pid, state, since_s in session.rows("unit_owner", key=key):
-                # Undoing, its work is not wanted. One that does nothing belongs to a process that was stopped.
+            for pid, state, since_s, query in session.rows("unit_owner", key=key):
+                # Undoing, what it builds is not wanted. One that does nothing belongs to a process that was stopped.
+                builds = bool(query) and any(statement.startswith(query) for statement in order.unit.do)
                 idle = state is not None and state.startswith("idle") and since_s > ANSWER_S
-                if order.way == "undo" or idle:
+                if (order.way == "undo" and builds) or idle:
                     self._track.require_leading(session)
                     session.one("end_session", pid=pid)
                 say(f"{order.unit.key} waits for an earlier attempt, which still runs as pid {pid}")

@@ -173,16 +173,18 @@ class PostgresSchemaEngine:
             place = self._place(act, Stage.BASE, Stage.BOTH, Stage.EQUAL)
             if not place.begun:
                 return {**self._measured(act), "kept": [], "mismatches": {}}
+            self._back(act, change.detach, place, None)  # of a failed detach: so columns have the names to be kept by
             kept = []
             for one in change.undo_keeps:
                 act.check()
                 say(f"keeps what only the new version wrote into {one.table}")
-                kept.append(dict(self._attic.keep(change.id, one, go_on, frozen=False)))
+                half = place.stage is Stage.BASE
+                kept.append(dict(self._attic.keep(change.id, one, go_on, if_there=half)))
             with self._sessions.open(f"reading what was recorded for change {change.id}") as session:
                 mismatches = self._track.mismatches(session, change.id)
             if place.stage is not Stage.BASE:
                 self._alone(act, lambda session: self._track.turn_back(session, change.id))
-            units = [*change.expand, *change.settle, *change.record, *change.detach]
+            units = [*change.expand, *change.settle, *change.record]
             self._back(act, units, place, lambda session: self._track.end(session, change.id))
             return {**self._measured(act), "kept": kept, "mismatches": mismatches}
 

@@ -11,7 +11,6 @@ that blocks others to just before COMMIT; `commit_ms` the commit's own flush.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 
 from psycopg.errors import DeadlockDetected, LockNotAvailable
@@ -104,25 +103,40 @@ class Executor:
 
     def _once(self, session: Session, order: Order, also: Also, go_on: GoOn, began_s: float, tries: int) -> Step:
         clock, unit = self._clock, order.unit
+        row = None
         with session.transaction():
             self._track.require_leading(session)
+            session.run(f"SET LOCAL lock_timeout = {self._settings.lock_timeout_ms}")
+            there = unit.key in self._track.place_alone(session, order.change).in_place
             granted_s = take(session, unit.locks, self._settings.lock_timeout_ms)
             started_s = clock.monotonic_s()
-            if unit.scans:
-                session.run("SET LOCAL statement_timeout = 0")
-            with self._sessions.watching(session, go_on) if unit.scans else nullcontext():
-                for statement in order.statements:
-                    session.run(statement)
+            if there != (order.way == "do"):
+                self._statements(session, order, go_on)
             took_ms = _ms(clock.monotonic_s() - started_s)
             lock_wait_ms = _ms((granted_s or started_s) - began_s)
             step = Step(unit.key, order.way, lock_wait_ms, tries, 0.0, 0.0, took_ms)
-            row = self._track.put(session, order.change, unit.key, order.way, asdict(step))
+            if there != (order.way == "do"):
+                row = self._track.put(session, order.change, unit.key, order.way, asdict(step))
+            else:  # another process has just done it
+                self._track.fence(session)
             also(session)
             done_s = clock.monotonic_s()
         held_s = 0.0 if granted_s is None else done_s - granted_s
         measured = {"held_ms": _ms(held_s), "commit_ms": _ms(clock.monotonic_s() - done_s)}
-        self._track.committed(session, row, unit.key, measured)
+        if row is not None:
+            self._track.committed(session, row, unit.key, measured)
         return Step(**{**asdict(step), **measured})
+
+    def _statements(self, session: Session, order: Order, go_on: GoOn) -> None:
+        """All in one message: while a lock is held, no way to the server and back is spent between them."""
+        timeout = f"SET LOCAL lock_timeout = {self._settings.lock_timeout_ms}"
+        if not order.unit.scans:
+            session.run(";\n".join([timeout, *order.statements]))
+            return
+        session.run(f"{timeout}; SET LOCAL statement_timeout = 0")
+        with self._sessions.watching(session, go_on):
+            for statement in order.statements:
+                session.run(statement)
 
     def _rest(self, at_most_s: float, go_on: GoOn) -> None:
         until_s = self._clock.monotonic_s() + at_most_s * (0.5 + self._jitter() / 2)

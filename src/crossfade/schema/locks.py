@@ -100,8 +100,7 @@ def holders_in_the_way(session: Session, locks: Locks) -> list[Blocker]:
 def take(session: Session, locks: Locks, timeout_ms: int) -> float | None:
     """Take all locks, in order; when the first one that can block others was granted, monotonic seconds.
 
-    Inside a transaction; the lock timeout is set back to `timeout_ms` for what follows. Raises psycopg's
-    LockNotAvailable and DeadlockDetected.
+    Inside a transaction, whose lock timeout is changed. Raises psycopg's LockNotAvailable and DeadlockDetected.
     """
     for _, mode in locks:
         assert mode.upper() in _CONFLICTS, mode
@@ -120,5 +119,4 @@ def take(session: Session, locks: Locks, timeout_ms: int) -> float | None:
         left_ms = max(1, round((until_s - clock.monotonic_s()) * 1000))
         session.run(f"SET LOCAL lock_timeout = {left_ms}; LOCK TABLE {table} IN {mode} MODE")
         granted_s = granted_s or clock.monotonic_s()
-    session.run(f"SET LOCAL lock_timeout = {timeout_ms}")
     return granted_s

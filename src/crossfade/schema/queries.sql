@@ -117,13 +117,17 @@ ORDER BY l.virtualtransaction, l.mode = 'ShareUpdateExclusiveLock'
 -- deadlock_timeout_ms --
 SELECT setting::integer FROM pg_settings WHERE name = 'deadlock_timeout'
 
+-- one_at_a_time --
+-- Two processes that do the same act of one change: the second waits, then finds the unit in place.
+SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 0))
+
 -- own_unit --
 -- One attempt at a unit that runs outside a transaction. Asked again and again, never waited for: a session that waits
 -- has a snapshot, and the concurrent build it waits for would wait for that.
 SELECT pg_try_advisory_lock(hashtextextended(%(key)s, 0))
 
 -- unit_owner --
-SELECT l.pid, a.state, extract(epoch FROM clock_timestamp() - a.state_change)::float8
+SELECT l.pid, a.state, extract(epoch FROM clock_timestamp() - a.state_change)::float8, a.query
 FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
 WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())

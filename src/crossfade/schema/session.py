@@ -36,7 +36,7 @@ _OPTIONS = (
 )
 _BOUNDED = "-c statement_timeout=5000 -c lock_timeout=2000 -c client_connection_check_interval=1000"
 _OUTLIVES = "-c statement_timeout=0 -c lock_timeout=0 -c client_connection_check_interval=0"
-_GONE = ("08", "57P", "53300")  # SQLSTATE classes: connection lost, server stopping, no place left for a session
+_GONE = ("08", "57P", "53300", "25P03")  # SQLSTATE: connection lost, server stopping, no place left, ended when idle
 _NAMES_KEYS = ("23503", "23505")  # their detail names a key, never a whole row
 RV = TypeVar("RV")
 
@@ -183,6 +183,7 @@ class _Watcher:
         self.cancelled_s: float | None = None
 
     def tick(self) -> None:
+        """Look, or cancel, as the time has come."""
         now_s = self._clock.monotonic_s()
         if self.cancelled_s is not None:
             if now_s > self.cancelled_s + ANSWER_S:
@@ -204,6 +205,7 @@ class _Watcher:
         return self._beside
 
     def close(self) -> None:
+        """Let the second session go."""
         if self._beside is not None:
             self._beside.close()
 

@@ -119,6 +119,11 @@ class Track:
         """How many rows were recorded since the change began, by "table: kind"."""
         return dict(session.rows("mismatches", service=self._service, change=change))
 
+    def place_alone(self, session: Session, change: str) -> Place:
+        """Where the change is, and nobody else moves it before this transaction has ended."""
+        session.one("one_at_a_time", key=f"crossfade schema {self._service} {change}")
+        return self.place(session, change)
+
     # -- writing, always in a transaction ---------------------------------------------------------------
 
     def put(self, session: Session, change: str, unit: str, way: str, data: Data) -> int:

@@ -175,6 +175,91 @@ END $$
 ORDERS = "public.orders"
 
 
+EXPAND = (
+    Unit(
+        "expand:public.orders",
+        "add code and note; keep reference and code in step",
+        do=(
+            "ALTER TABLE public.orders ADD COLUMN code text, ADD COLUMN note text",
+            SYNC,
+            "CREATE TRIGGER zz_sync BEFORE INSERT OR UPDATE ON public.orders"
+            " FOR EACH ROW EXECUTE FUNCTION crossfade_sync.orders()",
+        ),
+        undo=(
+            "DROP TRIGGER zz_sync ON public.orders",
+            "DROP FUNCTION crossfade_sync.orders()",
+            "ALTER TABLE public.orders DROP COLUMN code, DROP COLUMN note",
+        ),
+        locks=((ORDERS, "ACCESS EXCLUSIVE"),),
+        retypes=(ORDERS,),
+    ),
+    Unit(
+        "expand:check",
+        "code is not empty",
+        do=("ALTER TABLE public.orders ADD CONSTRAINT code_there CHECK (code <> '') NOT VALID",),
+        undo=("ALTER TABLE public.orders DROP CONSTRAINT code_there",),
+        locks=((ORDERS, "ACCESS EXCLUSIVE"),),
+    ),
+)
+SETTLE = (
+    Unit(
+        "settle:orders_code",
+        "an index on code",
+        do=("CREATE UNIQUE INDEX CONCURRENTLY orders_code ON public.orders (code)",),
+        undo=("DROP INDEX CONCURRENTLY public.orders_code",),
+        concurrent=True,
+        probe="SELECT coalesce((SELECT indisvalid FROM pg_index"
+        " WHERE indexrelid = to_regclass('public.orders_code')), false)",
+        wreck=("DROP INDEX CONCURRENTLY IF EXISTS public.orders_code",),
+    ),
+    Unit(
+        "settle:check",
+        "the check is validated",
+        do=("ALTER TABLE public.orders VALIDATE CONSTRAINT code_there",),
+        undo=("SELECT 1",),
+        locks=((ORDERS, "SHARE UPDATE EXCLUSIVE"),),
+        scans=True,
+    ),
+)
+DETACH = (
+    Unit(
+        "detach:public.orders",
+        "reference goes out of sight",
+        do=(
+            "DROP TRIGGER zz_sync ON public.orders",
+            "ALTER TABLE public.orders RENAME COLUMN reference TO _gone_reference",
+            SYNC.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION").replace(".reference", "._gone_reference"),
+            "CREATE TRIGGER zz_sync BEFORE INSERT OR UPDATE ON public.orders"
+            " FOR EACH ROW EXECUTE FUNCTION crossfade_sync.orders()",
+        ),
+        undo=(
+            "DROP TRIGGER zz_sync ON public.orders",
+            "ALTER TABLE public.orders RENAME COLUMN _gone_reference TO reference",
+            SYNC.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"),
+            "CREATE TRIGGER zz_sync BEFORE INSERT OR UPDATE ON public.orders"
+            " FOR EACH ROW EXECUTE FUNCTION crossfade_sync.orders()",
+        ),
+        locks=((ORDERS, "ACCESS EXCLUSIVE"),),
+        retypes=(ORDERS,),
+    ),
+)
+PURGE = (
+    Unit(
+        "purge-sync:public.orders",
+        "nothing is kept in step any more",
+        do=("DROP TRIGGER zz_sync ON public.orders", "DROP FUNCTION crossfade_sync.orders()"),
+        locks=((ORDERS, "SHARE ROW EXCLUSIVE"),),
+    ),
+    Unit(
+        "purge:public.orders",
+        "the old column is dropped",
+        do=("ALTER TABLE public.orders DROP COLUMN _gone_reference",),
+        locks=((ORDERS, "ACCESS EXCLUSIVE"),),
+        retypes=(ORDERS,),
+    ),
+)
+
+
 def rename_change() -> Change:
     """Rename reference to code, with an index on it and a constraint; a note only the new version writes."""
     return Change(
@@ -182,32 +267,7 @@ def rename_change() -> Change:
         name="0007.sql",
         base="base",
         tables=("public.orders",),
-        expand=(
-            Unit(
-                "expand:public.orders",
-                "add code and note; keep reference and code in step",
-                do=(
-                    "ALTER TABLE public.orders ADD COLUMN code text, ADD COLUMN note text",
-                    SYNC,
-                    "CREATE TRIGGER zz_sync BEFORE INSERT OR UPDATE ON public.orders"
-                    " FOR EACH ROW EXECUTE FUNCTION crossfade_sync.orders()",
-                ),
-                undo=(
-                    "DROP TRIGGER zz_sync ON public.orders",
-                    "DROP FUNCTION crossfade_sync.orders()",
-                    "ALTER TABLE public.orders DROP COLUMN code, DROP COLUMN note",
-                ),
-                locks=((ORDERS, "ACCESS EXCLUSIVE"),),
-                retypes=(ORDERS,),
-            ),
-            Unit(
-                "expand:check",
-                "code is not empty",
-                do=("ALTER TABLE public.orders ADD CONSTRAINT code_there CHECK (code <> '') NOT VALID",),
-                undo=("ALTER TABLE public.orders DROP CONSTRAINT code_there",),
-                locks=((ORDERS, "ACCESS EXCLUSIVE"),),
-            ),
-        ),
+        expand=EXPAND,
         backfill=(
             Backfill(
                 "backfill:public.orders",
@@ -217,26 +277,7 @@ def rename_change() -> Change:
                 "code IS DISTINCT FROM reference",
             ),
         ),
-        settle=(
-            Unit(
-                "settle:orders_code",
-                "an index on code",
-                do=("CREATE UNIQUE INDEX CONCURRENTLY orders_code ON public.orders (code)",),
-                undo=("DROP INDEX CONCURRENTLY public.orders_code",),
-                concurrent=True,
-                probe="SELECT coalesce((SELECT indisvalid FROM pg_index"
-                " WHERE indexrelid = to_regclass('public.orders_code')), false)",
-                wreck=("DROP INDEX CONCURRENTLY IF EXISTS public.orders_code",),
-            ),
-            Unit(
-                "settle:check",
-                "the check is validated",
-                do=("ALTER TABLE public.orders VALIDATE CONSTRAINT code_there",),
-                undo=("SELECT 1",),
-                locks=((ORDERS, "SHARE UPDATE EXCLUSIVE"),),
-                scans=True,
-            ),
-        ),
+        settle=SETTLE,
         record=(
             Unit(
                 "record:alembic",
@@ -245,45 +286,8 @@ def rename_change() -> Change:
                 undo=("DROP TABLE public.alembic_version",),
             ),
         ),
-        detach=(
-            Unit(
-                "detach:public.orders",
-                "reference goes out of sight",
-                do=(
-                    "DROP TRIGGER zz_sync ON public.orders",
-                    "ALTER TABLE public.orders RENAME COLUMN reference TO _gone_reference",
-                    SYNC.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION").replace(
-                        ".reference", "._gone_reference"
-                    ),
-                    "CREATE TRIGGER zz_sync BEFORE INSERT OR UPDATE ON public.orders"
-                    " FOR EACH ROW EXECUTE FUNCTION crossfade_sync.orders()",
-                ),
-                undo=(
-                    "DROP TRIGGER zz_sync ON public.orders",
-                    "ALTER TABLE public.orders RENAME COLUMN _gone_reference TO reference",
-                    SYNC.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"),
-                    "CREATE TRIGGER zz_sync BEFORE INSERT OR UPDATE ON public.orders"
-                    " FOR EACH ROW EXECUTE FUNCTION crossfade_sync.orders()",
-                ),
-                locks=((ORDERS, "ACCESS EXCLUSIVE"),),
-                retypes=(ORDERS,),
-            ),
-        ),
-        purge=(
-            Unit(
-                "purge-sync:public.orders",
-                "nothing is kept in step any more",
-                do=("DROP TRIGGER zz_sync ON public.orders", "DROP FUNCTION crossfade_sync.orders()"),
-                locks=((ORDERS, "SHARE ROW EXCLUSIVE"),),
-            ),
-            Unit(
-                "purge:public.orders",
-                "the old column is dropped",
-                do=("ALTER TABLE public.orders DROP COLUMN _gone_reference",),
-                locks=((ORDERS, "ACCESS EXCLUSIVE"),),
-                retypes=(ORDERS,),
-            ),
-        ),
+        detach=DETACH,
+        purge=PURGE,
         mappings=(ShapeMapping(ORDERS, ("reference",), ("code",), Policy.NONE, "reference <-> code, total"),),
         purge_keeps=(Kept(ORDERS, ("id",), ("_gone_reference",), "crossfade_attic.c1_orders"),),
         undo_keeps=(Kept(ORDERS, ("id",), ("note",), "crossfade_attic.c1_orders_new", "note IS NOT NULL"),),

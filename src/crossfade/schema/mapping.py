@@ -145,6 +145,7 @@ class Grouping:
             dropped = delta.dropped[name]
             if dropped.down is None:
                 raise _one_sided(dropped.where, f"down {delta.table.name}.{name}", name, "new")
+            _may_be_computed(delta, dropped)
             downs[name] = self._within(dropped.down, new_names, dropped.where)
         where = delta.added[new_names[0]].where
         old = [self._old_side(delta, delta.dropped[name].column, delta.dropped[name].where) for name in old_names]
@@ -205,6 +206,7 @@ class Grouping:
         return Derived(side, up, False, silent, self.lanes)
 
     def _derived_old(self, delta: TableDelta, dropped: DroppedColumn, down: Expression) -> Derived:
+        _may_be_computed(delta, dropped)
         side = self._old_side(delta, dropped.column, dropped.where)
         if side.default is not None and side.default.volatility == "v":
             what = f"who inserted a row without {side.name} cannot be told"
@@ -244,6 +246,17 @@ def _components(delta: TableDelta) -> list[tuple[set[str], set[str]]]:
         merged = ({old}.union(*(one[0] for one in touching)), {new}.union(*(one[1] for one in touching)))
         groups = [group for group in groups if group not in touching] + [merged]
     return [group for group in groups if any(old in group[0] for _, old in ups)]
+
+
+def _may_be_computed(delta: TableDelta, dropped: DroppedColumn) -> None:
+    if dropped.column.generated or dropped.column.identity:
+        raise fail(
+            "schema-not-staged",
+            where=dropped.where,
+            what=f"computing {delta.says}.{dropped.column.name}, which PostgreSQL generates,",
+            reason="a trigger cannot give it another value",
+            way="leave `down` out: the old version reads what PostgreSQL generates",
+        )
 
 
 def _new_side(added: AddedColumn) -> Side:

@@ -18,7 +18,7 @@ from crossfade.model.errors import fail
 
 Node: TypeAlias = Any  # a protobuf message of the parse tree
 
-_DROPPED = ("transaction_stmt", "variable_set_stmt", "variable_show_stmt")
+_DROPPED = ("transaction_stmt", "variable_set_stmt", "variable_show_stmt", "constraints_set_stmt")
 _ANNOTATION = re.compile(r"--\s*crossfade\s*:\s*(.*)", re.DOTALL)
 _VERSION_TABLE = re.compile(
     r"alembic_version\w*|django_migrations|_prisma_migrations|__diesel_schema_migrations|schema_migrations"

@@ -151,6 +151,12 @@ def _notes(parts: Parts) -> Sequence[str]:
     if parts.hidden and table.triggers:
         names = ", ".join(one.name for one in table.triggers)
         notes.append(f"{says}: look whether the functions of these triggers name {', '.join(parts.hidden)}: {names}")
+    kept = {name for mapping in parts.mappings for name in mapping.old} & set(parts.delta.dropped)
+    bound = [one.name for one in table.constraints if one.kind in "cfu" and set(one.columns) & kept]
+    bound += [one.name for one in table.indexes if one.unique and not one.constraint and set(one.columns) & kept]
+    if bound:
+        names = ", ".join(bound)
+        notes.append(f"{says}: until the purge, what the new version writes is held to the old shape's, too: {names}")
     if not table.key and (parts.mappings or parts.hidden):
         notes.append(f"{says} has no primary key: whole rows are recorded and kept where a key would do")
     if table.published and (parts.hidden or parts.take_back):

@@ -67,7 +67,15 @@ HELD = Table(
     triggers=(Trigger("stamp", "CREATE TRIGGER stamp ..", "O", True, True, True, True),),
     published=True,
 )
-LOG = Table("public", "log", (column("line"), column("at", "timestamp with time zone", default="now()")))
+LOG = Table(
+    "public",
+    "log",
+    (
+        column("line"),
+        column("at", "timestamp with time zone", default="now()"),
+        column("number", "integer", generated="s"),
+    ),
+)
 PARTED = Table("public", "parted", (ID,), kind="p", inherits=True)
 VERSION = Table("public", "alembic_version", (column("version_num", not_null=True),))
 

@@ -90,3 +90,15 @@ def test_the_version_that_wins_is_the_stated_one() -> None:
         )
         texts[wins] = function.split(both)[1].split("\n")[1].strip()
     assert texts == {"new": 'new."reference" := new.code;', "old": 'new."code" := new.reference;'}
+
+
+def test_what_the_old_shape_still_demands_and_what_hangs_on_the_session_is_said() -> None:
+    notes = plan(
+        "ALTER TABLE orders ADD COLUMN code text NOT NULL, DROP COLUMN reference;\n"
+        "-- crossfade: up orders.code = to_char(length(reference), '9')\n-- crossfade: down orders.reference = code"
+    ).notes
+    assert list(notes) == [
+        "public.orders: depends on session settings, which must be alike in both versions:"
+        " pg_catalog.to_char(pg_catalog.length(reference), '9')",
+        "public.orders: until the purge, what the new version writes is held to the old shape's, too: orders_check",
+    ]

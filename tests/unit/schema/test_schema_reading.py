@@ -18,7 +18,7 @@ from schema_values import catalog
 
 def test_statements_come_with_their_file_and_line() -> None:
     text = (
-        "BEGIN;\n-- first\n/* and\n more */ ALTER TABLE é ADD x int;\n\nSET x = 1;"
+        "BEGIN;\n-- first\n/* and\n more */ ALTER TABLE é ADD x int;\n\nSET x = 1; SET CONSTRAINTS ALL IMMEDIATE;"
         " UPDATE alembic_version SET version_num = 'b';\n"
     )
     script = read_sources([Source("a.sql", text), Source("b.sql", "DROP TABLE t; COMMIT")])

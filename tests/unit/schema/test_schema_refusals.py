@@ -372,6 +372,14 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "  reason: the default of token is another value each time\n"
         "hint: leave `down` out",
     ),
+    "computing what is generated": (
+        "ALTER TABLE log DROP COLUMN number;\n-- crossfade: down log.number = length(line)",
+        {},
+        "error[schema-not-staged]: 7.sql:1: computing public.log.number, which PostgreSQL generates, has no safe"
+        " form yet\n"
+        "  reason: a trigger cannot give it another value\n"
+        "hint: leave `down` out: the old version reads what PostgreSQL generates",
+    ),
     "subquery": (
         "ALTER TABLE orders ADD COLUMN c text NOT NULL;\n-- crossfade: up orders.c = (SELECT note FROM log LIMIT 1)",
         {},

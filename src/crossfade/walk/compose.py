@@ -295,7 +295,7 @@ def parts_of(site: Site, release: Release, lanes: Lanes, held: Memory, proxy: Pr
         guard=held.guard,
         guard_to_old=held.guard_to_old,
         probe=ask,
-        prove_ready_check=ReadyCheck(site, lanes.new).prove,
+        prove_ready_check=lambda: ReadyCheck(site, lanes.new).prove(),  # where only the schema moves there is no lane
         smoke=pinned_smoke,
         foreign=foreign,
         change=change_walk_of(site, release, lanes, held),

@@ -119,7 +119,7 @@ NEW_BESIDE_OLD = """
 """
 NEW_BESIDE_NEWEST = """
     ALTER TABLE order_lines ADD COLUMN gift boolean;
-    UPDATE order_lines SET gift = CASE wrapping WHEN 'gift' THEN true WHEN 'plain' THEN false END
+    UPDATE order_lines SET gift = wrapping <> 'plain'
 """
 
 

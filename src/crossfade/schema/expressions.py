@@ -26,6 +26,7 @@ from crossfade.schema.parser import (
 )
 
 _CLOCKS = ("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp", "timeofday")
+_NUMBERS = ("numeric", "real", "double precision", "interval")
 _NOT_A_ROWS = {
     "SubLink": "it has a subquery, so it depends on other rows",
     "WindowFunc": "it has a window function, so it depends on other rows",
@@ -82,6 +83,11 @@ def unlike(left: str, right: str, exact: bool) -> str:
     if exact:
         return f"{left} IS DISTINCT FROM {right}"
     return f"CAST(ROW({left}) AS record) OPERATOR(pg_catalog.*<>) CAST(ROW({right}) AS record)"
+
+
+def apart(left: str, right: str, type: str, exact: bool) -> str:
+    """Whether a value and what an expression gives for it are different. Of numbers, 0 and 0.00 are not."""
+    return unlike(left, right, exact or type.startswith(_NUMBERS))
 
 
 def read_text(text: str, reader: Reader, where: str, **allow: bool) -> Expression:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from crossfade.model.change import Policy
 from crossfade.model.errors import fail
 from crossfade.schema.catalog import Table
-from crossfade.schema.expressions import Expression, unlike
+from crossfade.schema.expressions import Expression, apart, unlike
 from crossfade.schema.mapping import Derived, Groups, Side, TwoWay, Writer
 from crossfade.schema.naming import NAME_BYTES, literal, quote, quote_table, sync_function, sync_trigger
 
@@ -134,7 +134,7 @@ class Pair:
             unlike(self._cell("new", name), self._cell("old", name), exact=False) for name in sorted(one.value.columns)
         )
         kept = f"NOT ({self._changed([one.side])})"
-        before = _distinct(one.side, self._cell("old", one.side.name), self._value(one.side, one.value, "old"))
+        before = self._apart(one.side, one.value, "old")
         return f"({sources}) AND {kept} AND NOT ({before})"
 
     def _set_derived(self, one: Derived) -> list[str]:
@@ -151,17 +151,11 @@ class Pair:
 
     def out_of_step(self, group: TwoWay, row: str = "new") -> str:
         """Whether a row's two shapes do not say the same, by the way up."""
-        return " OR ".join(
-            _distinct(side, self._cell(row, side.name), self._value(side, group.ups[side.name], row, group))
-            for side in group.new
-        )
+        return " OR ".join(self._apart(side, group.ups[side.name], row, group) for side in group.new)
 
     def out_of_step_down(self, group: TwoWay, row: str = "new") -> str:
         """Whether a row's two shapes do not say the same, by the way down."""
-        return " OR ".join(
-            _distinct(side, self._cell(row, side.name), self._value(side, group.downs[side.name], row, group))
-            for side in group.old
-        )
+        return " OR ".join(self._apart(side, group.downs[side.name], row, group) for side in group.old)
 
     def _carry_up(self, group: TwoWay) -> list[str]:
         return [f"{self._cell('new', side.name)} := {self._render(group.ups[side.name], 'new')};" for side in group.new]
@@ -221,12 +215,13 @@ class Pair:
     def _render(self, value: Expression, row: str) -> str:
         return value.render(row, self.called)
 
-    def _value(self, side: Side, value: Expression, row: str, group: TwoWay | None = None) -> str:
-        """An expression as a value of the column's type; one column of the same type needs no cast."""
+    def _apart(self, side: Side, value: Expression, row: str, group: TwoWay | None = None) -> str:
+        """Whether a cell is not what an expression gives; one column of the same type is compared to the letter."""
+        cell = self._cell(row, side.name)
         types = {one.name: one.type for one in (*group.old, *group.new)} if group else {}
         if types.get(value.bare) == side.type:
-            return self._cell(row, value.bare)
-        return f"CAST({self._render(value, row)} AS {side.type})"
+            return _distinct(side, cell, self._cell(row, value.bare))
+        return apart(cell, f"CAST({self._render(value, row)} AS {side.type})", side.type, side.exact)
 
 
 def _distinct(side: Side, left: str, right: str) -> str:

@@ -213,3 +213,19 @@ def test_a_table_with_its_parts_and_a_row_of_the_migration_tool_come_and_go(worl
     assert read_catalog(world.admin).fingerprint() == world.base.fingerprint()
     world.go(Stage.GONE)
     assert read_catalog(world.admin).fingerprint() == world.raw.fingerprint()
+
+
+def test_a_change_of_case_alone_goes_over_under_a_collation_that_does_not_see_it(world_of: Any, home: Any) -> None:
+    home.ask("CREATE EXTENSION citext")
+    ddl = "CREATE TABLE t (id bigint PRIMARY KEY, reference public.citext NOT NULL)"
+    change = (
+        "ALTER TABLE t ADD COLUMN code public.citext NOT NULL, DROP COLUMN reference;\n"
+        "-- crossfade: up t.code = reference || '!'\n-- crossfade: down t.reference = left(code::text, -1)"
+    )
+    world = world_of(recipe(ddl, change, "reference", "code"))
+    world.insert("old", 1, {"reference": "a"})
+    world.update("old", 1, {"reference": "A"})
+    assert world.rows("new") == {1: {"code": "A!"}}
+    world.update("new", 1, {"code": "a!"})
+    assert world.rows("old") == {1: {"reference": "a"}}
+    assert world.noted() == []

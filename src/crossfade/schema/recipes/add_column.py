@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from crossfade.model.change import Policy, ShapeMapping
 from crossfade.model.errors import fail
-from crossfade.schema.expressions import Expression, Reader, unlike
+from crossfade.schema.expressions import Expression, Reader, apart
 from crossfade.schema.mapping import Derived
 from crossfade.schema.naming import quote
 from crossfade.schema.operations import AddedColumn, NetChange, TableDelta
@@ -162,7 +162,7 @@ def plan_derived(parts: Parts, added: AddedColumn, group: Derived) -> None:
 
 def differs_from(added: AddedColumn, value: str) -> str:
     """Whether a row holds something else there than an expression says."""
-    return unlike(quote(added.name), f"CAST({value} AS {added.type})", added.exact)
+    return apart(quote(added.name), f"CAST({value} AS {added.type})", added.type, added.exact)
 
 
 def _default(net: NetChange, delta: TableDelta, node: Node, where: str) -> Expression | None:

@@ -2,7 +2,8 @@
 
 Rule: an act reads from the track what is in place, does what is lacking, and writes the stage in the transaction of
 the last unit that reaches it. So every act may be called again after a crash at any moment, and an act whose stage
-is reached already does nothing (a backfill compares again). How one unit is done: `executor.py`, `concurrent.py`.
+is reached already does nothing (a backfill compares again). Once begun, a change is walked by the plan that is stored
+with it, whatever is handed in: what was done can be undone. How one unit is done: `executor.py`, `concurrent.py`.
 
 Order (I4, and nothing lost): what stops the two shapes from being kept in step comes first in a purge (units whose
 key starts with `purge-sync:`), then the copy of what is dropped, then the dropping. An undo copies first what only
@@ -114,7 +115,7 @@ class PostgresSchemaEngine:
         Raises `schema-change-open`, `schema-plan-differs`, and what every act raises.
         """
         with self._act("expand", change, go_on, say) as act:
-            place = self._place(act, Stage.BASE, Stage.BOTH, Stage.EQUAL)
+            place, change = self._place(act, Stage.BASE, Stage.BOTH, Stage.EQUAL)
             with self._sessions.open(f"beginning change {change.id}") as session:
                 self._begin(session, act, place, version)
             if place.stage is Stage.BASE:
@@ -124,7 +125,7 @@ class PostgresSchemaEngine:
     def backfill(self, change: Change, go_on: GoOn, say: Say) -> Measured:
         """BOTH to EQUAL: fill, settle, compare. At EQUAL: compare again. Raises `schema-shapes-differ`."""
         with self._act("backfill", change, go_on, say) as act:
-            place = self._place(act, Stage.BOTH, Stage.EQUAL)
+            place, change = self._place(act, Stage.BOTH, Stage.EQUAL)
             filler = self._filler(change.id)
             filled: dict[str, object] = {}
             if place.stage is Stage.BOTH:
@@ -145,14 +146,14 @@ class PostgresSchemaEngine:
     def record(self, change: Change, go_on: GoOn, say: Say) -> Measured:
         """Write the migration tool's own rows; the stage stays."""
         with self._act("record", change, go_on, say) as act:
-            place = self._place(act, Stage.BOTH, Stage.EQUAL, Stage.HIDDEN)
+            place, change = self._place(act, Stage.BOTH, Stage.EQUAL, Stage.HIDDEN)
             self._forward(act, change.record, place, None)
             return self._measured(act)
 
     def detach(self, change: Change, go_on: GoOn, say: Say) -> Measured:
         """EQUAL to HIDDEN."""
         with self._act("detach", change, go_on, say) as act:
-            place = self._place(act, Stage.EQUAL, Stage.HIDDEN)
+            place, change = self._place(act, Stage.EQUAL, Stage.HIDDEN)
             last = self._reach(act, Stage.HIDDEN) if place.stage is Stage.EQUAL else None
             self._forward(act, change.detach, place, last)  # where hidden: what an attach that was stopped took back
             return self._measured(act)
@@ -160,7 +161,7 @@ class PostgresSchemaEngine:
     def attach(self, change: Change, go_on: GoOn, say: Say) -> Measured:
         """HIDDEN to EQUAL, and what a failed detach left; not once a purge has begun."""
         with self._act("attach", change, go_on, say) as act:
-            place = self._place(act, Stage.EQUAL, Stage.HIDDEN)
+            place, change = self._place(act, Stage.EQUAL, Stage.HIDDEN)
             if any(unit.key in place.in_place for unit in change.purge):
                 raise _wrong_stage(act, f"{place.stage}, and its purge has begun", (Stage.EQUAL, Stage.HIDDEN))
             last = self._reach(act, Stage.EQUAL) if place.stage is Stage.HIDDEN else None
@@ -170,7 +171,7 @@ class PostgresSchemaEngine:
     def undo(self, change: Change, go_on: GoOn, say: Say) -> Measured:
         """BOTH or EQUAL, or what a failed expand left, to BASE; counts and keeps what only the new version wrote."""
         with self._act("undo", change, go_on, say) as act:
-            place = self._place(act, Stage.BASE, Stage.BOTH, Stage.EQUAL)
+            place, change = self._place(act, Stage.BASE, Stage.BOTH, Stage.EQUAL)
             if not place.begun:
                 return {**self._measured(act), "kept": [], "mismatches": {}}
             self._back(act, change.detach, place, None)  # of a failed detach: so columns have the names to be kept by
@@ -191,7 +192,7 @@ class PostgresSchemaEngine:
     def purge(self, change: Change, go_on: GoOn, say: Say) -> Measured:
         """HIDDEN to GONE; what is dropped is in the attic before."""
         with self._act("purge", change, go_on, say) as act:
-            place = self._place(act, Stage.HIDDEN, Stage.GONE)
+            place, change = self._place(act, Stage.HIDDEN, Stage.GONE)
             if place.stage is Stage.GONE:
                 return {**self._measured(act), "kept": []}
             if any(unit.key not in place.in_place for unit in change.detach):
@@ -218,12 +219,14 @@ class PostgresSchemaEngine:
             done = f"{len(act.steps)} of {act.total} steps" if act.total else "nothing that has to be taken back"
             raise fail("schema-stopped", act=name, change=change.id, done=done) from exc
 
-    def _place(self, act: _Act, *allowed: Stage) -> Place:
+    def _place(self, act: _Act, *allowed: Stage) -> tuple[Place, Change]:
         with self._sessions.open(f"reading where change {act.change.id} stands") as session:
             place = self._track.place(session, act.change.id)
         if place.stage not in allowed:
             raise _wrong_stage(act, place.stage, allowed)
-        return place
+        if place.begun and place.plan is not None and act.name != "expand":
+            act.change = place.plan
+        return place, act.change
 
     def _begin(self, session: Session, act: _Act, place: Place, version: str) -> None:
         change = act.change

@@ -66,12 +66,12 @@ def test_overtaken_in_the_middle_of_a_transaction_it_is_rolled_back(walk, home, 
 
 def test_the_lease_can_be_renewed_during_a_long_scan(walk, home) -> None:
     """Its row is locked at the end only; else a walker could not renew its lease while it validates."""
-    walk.act("expand")
     slow = Unit("settle:slow", "a scan", do=("SELECT pg_sleep(2)",), undo=("SELECT 1",), scans=True)
-    change = replace(walk.change, settle=(slow,))
+    walk.change = replace(walk.change, settle=(slow,))
+    walk.act("expand")
     scanning = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(2)' AND state = 'active'"
     with ThreadPoolExecutor(1) as pool:
-        acting = pool.submit(walk.but(change=change).act, "backfill")
+        acting = pool.submit(walk.act, "backfill")
         comes_true(lambda: home.ask(scanning), "the scan began")
         home.ask("SET lock_timeout = 100; UPDATE crossfade.lease SET expires_at = now() + '1 day'")
         assert home.ask(scanning), "the scan is still under way"
@@ -113,24 +113,26 @@ def test_stopped_while_it_waits_for_a_lock(walk, home) -> None:
 
 @pytest.mark.parametrize("what", ["a concurrent build", "a scan"])
 def test_stopped_in_a_long_statement_which_is_cancelled(walk, home, what) -> None:
-    walk.act("expand")
-    change = walk.change
+    running = BUILDING
     if what == "a scan":
-        slow = Unit("settle:slow", "a scan", do=("SELECT pg_sleep(300)",), undo=("SELECT 1",), scans=True)
-        change = replace(change, settle=(slow,))
-        running = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(300)' AND state = 'active'"
-    else:
-        running = BUILDING
+        scan = "DO 'BEGIN PERFORM pg_sleep(300) FROM public.waits; END'"
+        slow = Unit("settle:slow", "a scan", do=(scan,), undo=("SELECT 1",), scans=True)
+        walk.change = replace(walk.change, settle=(slow,))
+        home.ask("CREATE TABLE public.waits AS SELECT 1; GRANT SELECT ON public.waits TO PUBLIC")
+        running = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'DO %%pg_sleep%%' AND state = 'active'"
+    walk.act("expand")
     go_on = threading.Event()
     go_on.set()
     with home.holding("INSERT INTO public.orders VALUES (0, 'r0', 0)"), ThreadPoolExecutor(1) as pool:
-        acting = pool.submit(walk.but(go_on=go_on.is_set, change=change).act, "backfill")
+        acting = pool.submit(walk.but(go_on=go_on.is_set).act, "backfill")
         comes_true(lambda: home.ask(running), "it runs")
         go_on.clear()
         with pytest.raises(CrossfadeError) as caught:
             acting.result(60)
         assert caught.value.id == "schema-stopped"
         comes_true(lambda: not home.ask(running), "the statement ended")
+    if what == "a scan":
+        home.ask("DELETE FROM public.waits")
     walk.act("backfill")
     assert walk.where() == "both shapes, equal"
 
@@ -328,3 +330,10 @@ def test_two_processes_that_do_one_act_do_each_unit_once(walk, home) -> None:
     acts = [act for act in home.acts() if "try:" not in act and "orders_code" not in act and "begin" not in act]
     assert len(acts) == len(set(acts))
     assert walk.where() == "none"
+
+
+def test_a_change_that_was_planned_anew_is_undone_by_the_plan_it_was_begun_with(walk, home) -> None:
+    before = home.catalog()
+    walk.through("expand", "backfill")
+    walk.but(change=replace(walk.change, expand=(), settle=(), undo_keeps=())).act("undo")
+    assert home.catalog() == before

@@ -18,7 +18,7 @@ from crossfade.runtime.secrets import resolve
 from crossfade.schema.census import Census
 from crossfade.schema.rights import AdminRight, admin_rights, known_roles, lane_rights, user_tables
 from crossfade.schema.session import Session, Sessions
-from crossfade.walk.compose import admin_url, lane_roles
+from crossfade.walk.addresses import admin_url, lane_roles
 
 
 def probe_rights(config: Config, environ: Mapping[str, str], clock: Clock) -> Iterator[Finding]:

@@ -14,8 +14,9 @@ from rich.console import Console
 from crossfade.backup.proof import RestoreProof, Verdict
 from crossfade.cli.site import open_site, open_spool, output_option, print_json
 from crossfade.model.errors import Exit, fail
+from crossfade.walk.addresses import admin_url
 from crossfade.walk.begin import current
-from crossfade.walk.compose import admin_url, smoke_requests
+from crossfade.walk.compose import smoke_requests
 from crossfade.walk.restore_proof import Drill
 
 EXITS = {Verdict.RESTORED: Exit.DONE, Verdict.FAILED: Exit.NOT_MET, Verdict.UNKNOWN: Exit.INCONCLUSIVE}

@@ -17,8 +17,8 @@ from crossfade.model.path import Act
 from crossfade.model.ports import Standing
 from crossfade.plan.show import lines
 from crossfade.walk.begin import make_maintenance
-from crossfade.walk.compose import schema_engine
 from crossfade.walk.maintain import waiver_line
+from crossfade.walk.schema_side import schema_engine
 from crossfade.walk.site import Site
 
 

@@ -25,11 +25,11 @@ from crossfade.model.walker import ENDED, Phase
 from crossfade.plan.release import NO_SCHEMA, Named, SchemaPart, plan_release
 from crossfade.runtime.versions import DirectorySource, GitSource, ImageSource, VersionSource, resolve_version
 from crossfade.walk.change_plan import roles_of, schema_part, wanted_by
-from crossfade.walk.compose import live_catalog, require_lanes_without_ddl, schema_engine
 from crossfade.walk.lanes import lane_from_json, lane_spec, lane_to_json
 from crossfade.walk.loop import read_release
 from crossfade.walk.maintain import Maintenance, Proven, chosen, refuse_purge
 from crossfade.walk.maintain import plan as plan_move
+from crossfade.walk.schema_side import live_catalog, require_lanes_without_ddl, schema_engine
 from crossfade.walk.site import Site
 
 

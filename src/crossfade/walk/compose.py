@@ -8,11 +8,9 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import cast
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from crossfade.host.files import read_json, write_json
 from crossfade.journal.epoch import EpochLock
@@ -20,60 +18,30 @@ from crossfade.journal.lease import PostgresLease
 from crossfade.journal.postgres import PostgresJournal
 from crossfade.journal.spool import Spool
 from crossfade.judge.judge import Judge
-from crossfade.model.change import Change
-from crossfade.model.errors import CrossfadeError
 from crossfade.model.ports import Address, Journal, Proxy, RecordSource, Slot
-from crossfade.model.requirement import Config, Database
+from crossfade.model.requirement import Config
 from crossfade.model.verdict import EndpointLimit
 from crossfade.runtime.secrets import resolve
 from crossfade.runtime.supervisor import SupervisorRuntime
-from crossfade.schema.backfill import Filler
-from crossfade.schema.catalog import Catalog, read_catalog
-from crossfade.schema.census import Census, LaneName, left_over
-from crossfade.schema.engine import PostgresSchemaEngine
-from crossfade.schema.leaf import row_search_path
-from crossfade.schema.rights import lane_rights, require_lane_roles_without_ddl
-from crossfade.schema.session import Sessions
 from crossfade.signals.command import CommandRecords
+from crossfade.signals.latency import RollingLatency
 from crossfade.signals.ring import RingCollector
 from crossfade.traffic.command import CommandProxy
 from crossfade.traffic.haproxy import HaproxyProxy
 from crossfade.walk.acts import Lanes, Parts, ReleaseActs
+from crossfade.walk.addresses import admin_url
 from crossfade.walk.asks import Asks
-from crossfade.walk.change_walk import ChangeWalk
 from crossfade.walk.dying import DyingJournal
 from crossfade.walk.health import ask
 from crossfade.walk.lanes import lane_from_json
 from crossfade.walk.loop import Release, Walker
 from crossfade.walk.observe import LiveObserver
 from crossfade.walk.readycheck import ReadyCheck
-from crossfade.walk.rehearse import Rehearsal
+from crossfade.walk.schema_side import LatencyMs, change_walk_of
 from crossfade.walk.site import Site
 from crossfade.walk.smoke import SmokeRequest, smoke
 
 LEASE_TTL_S = 6.0
-
-
-def admin_url(database: Database, environ: Mapping[str, str] = os.environ) -> str:
-    """The admin's URL with its password, for the driver only; never logged."""
-    url = resolve(database.admin_url, environ)
-    if not database.admin_password:
-        return url
-    parts = urlsplit(url)
-    user, _, host = parts.netloc.rpartition("@")
-    secret = quote(resolve(database.admin_password, environ), safe="")
-    return urlunsplit(parts._replace(netloc=f"{user}:{secret}@{host}"))
-
-
-def lane_roles(database: Database, environ: Mapping[str, str] = os.environ) -> Sequence[str]:
-    """The roles of the two slots, or the one that both connect as; none where that cannot be told here."""
-    if database.app_roles:
-        return database.app_roles
-    try:
-        user = urlsplit(resolve(database.app_url, environ)).username
-    except (CrossfadeError, ValueError):
-        return ()
-    return (unquote(user),) if user else ()
 
 
 @dataclass
@@ -214,67 +182,8 @@ def records_of(site: Site, proxy: Proxy) -> RecordSource:
     return RingCollector("127.0.0.1", site.collector_port(), site.clock, proxy.pid)
 
 
-def schema_engine(site: Site, epoch: Callable[[], int] = lambda: 0) -> PostgresSchemaEngine:
-    """The engine on the service's own database. Without an epoch it only reads: its acts would be refused."""
-    config, clock = site.config, site.clock
-    url, service = admin_url(config.database), config.service.name
-
-    def filler(change: str) -> Filler:
-        return Filler(Sessions(url, clock).beside, service, change, lambda: config.schema, clock, engine.fence)
-
-    engine = PostgresSchemaEngine(url, service, clock, config.schema, epoch, filler=filler)
-    return engine
-
-
-def live_catalog(site: Site) -> Catalog:
-    """The schema of the service's database as it is now; names are looked for where the admin's role looks."""
-    with Sessions(admin_url(site.config.database), site.clock).open("reading the catalog") as session:
-        session.execute("SELECT set_config('search_path', %s, false)", [row_search_path(session)])
-        return read_catalog(session)
-
-
-def require_lanes_without_ddl(site: Site, tables: Sequence[str]) -> None:
-    """Raise `lane-role-may-alter` where a lane's role could run the raw change by itself."""
-    roles = lane_roles(site.config.database)
-    if roles:
-        with Sessions(admin_url(site.config.database), site.clock).open("asking what the lanes may do") as session:
-            require_lane_roles_without_ddl(lane_rights(session, roles, tables))
-
-
-def left_over_of(site: Site, slot: Slot) -> list[str]:
-    """Who is connected as the lane of this slot, one sentence each. Raises `census-blind`."""
-    config = site.config
-    roles = config.database.app_roles
-    role = roles[0 if slot is Slot.LEFT else 1] if roles else None
-    lane = LaneName(role, f"{config.service.name}-{slot}")
-    pooler = config.database.pooler_url
-    census = Census(admin_url(config.database), resolve(pooler) if pooler else None, site.clock)
-    return left_over(lane, census.sessions(lane.role, lane.application_name))
-
-
-def change_walk_of(site: Site, release: Release, lanes: Lanes, held: Memory) -> ChangeWalk | None:
-    """The schema's side of one release; None where it walks no change and none stands open."""
-    data = release.data
-    if not data.get("change"):
-        return None
-    change = Change.from_json(data["change"])  # type: ignore[arg-type]
-    roles = cast("Mapping[str, str]", data.get("roles") or {})
-
-    return ChangeWalk(
-        schema_engine(site, lambda: held.lease.epoch),
-        change,
-        str(data["change_version"]),
-        release.path.old_version,
-        site.clock,
-        roles=roles,
-        rehearse=Rehearsal(site, change, lanes.old, lanes.new, admin_url(site.config.database)).prove,
-        may_ask=held.lease.leading,
-        left_over=lambda: left_over_of(site, lanes.old_slot),
-    )
-
-
-def parts_of(site: Site, release: Release, lanes: Lanes, held: Memory, proxy: Proxy) -> Parts:
-    """The real parts of one release."""
+def parts_of(site: Site, release: Release, lanes: Lanes, held: Memory, proxy: Proxy, latency_ms: LatencyMs) -> Parts:
+    """The real parts of one release. `latency_ms` is the service's own, for a backfill to rest."""
     runtime = site.runtime()
     host, port = site.front
     front = Address(host, port)
@@ -298,7 +207,7 @@ def parts_of(site: Site, release: Release, lanes: Lanes, held: Memory, proxy: Pr
         prove_ready_check=lambda: ReadyCheck(site, lanes.new).prove(),  # where only the schema moves there is no lane
         smoke=pinned_smoke,
         foreign=foreign,
-        change=change_walk_of(site, release, lanes, held),
+        change=change_walk_of(site, release, lanes, held.lease, latency_ms),
     )
 
 
@@ -316,9 +225,11 @@ def walking(
 ) -> Walking:
     """Everything that walks one release. `behind` says why the database is not the one that was left."""
     lanes = lanes_of(site, release)
-    parts = parts_of(site, release, lanes, held, proxy)
+    latency = RollingLatency()
+    parts = parts_of(site, release, lanes, held, proxy, latency.p99_ms)
     judge = judge_of(site.config)
     events = site.state_dir / "events" / f"{release.id}.jsonl"
-    observer = LiveObserver(site.config, lanes, parts, records, judge, Asks(site.state_dir), events, behind)
+    asks = Asks(site.state_dir)
+    observer = LiveObserver(site.config, lanes, parts, records, judge, asks, events, behind, latency)
     walker = Walker(release, held.journal, held.lease, observer, ReleaseActs(lanes, parts), site.clock)
     return Walking(walker, lanes, observer)

@@ -22,6 +22,7 @@ from crossfade.plan.release import dwell
 from crossfade.signals.eventlog import EventLog
 from crossfade.signals.eventlog import Judging as Feeding
 from crossfade.signals.events import Events
+from crossfade.signals.latency import RollingLatency
 from crossfade.walk.acts import Lanes, Parts
 from crossfade.walk.asks import Ask, Asks
 
@@ -54,12 +55,14 @@ class LiveObserver:
         asks: Asks,
         event_file: Path,
         behind: Callable[[], str] = str,
+        latency: RollingLatency | None = None,
     ) -> None:
         self._config, self._lanes, self._parts = config, lanes, parts
         self._records, self._judge, self._asks, self._behind = records, judge, asks, behind
         self._events = Events(config.endpoints, lanes.release, lanes.old_slot)
         self._log = EventLog(event_file, judge)
         self._events.remember_hung(self._log.hung)
+        self._latency = latency
         self._ask: Ask | None = None
         self.reply = ""
         self._index: int | None = None
@@ -184,6 +187,8 @@ class LiveObserver:
     def _feed(self, wall_s: float) -> None:
         records = self._records.take()
         self._count_shares(records)
+        if self._latency is not None:
+            self._latency.feed(records, wall_s)
         if self._log.begun_s is None:
             return
         self._log.feed(self._events.of_records(records))

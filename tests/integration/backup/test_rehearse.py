@@ -10,6 +10,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from crossfade.backup.proof import Verdict
 from crossfade.journal.install import install
 from crossfade.model.change import Backfill, Change, Unit
 from crossfade.model.errors import CrossfadeError, Exit
@@ -18,6 +19,8 @@ from crossfade.schema.catalog import read_catalog
 from crossfade.schema.planning import PlanOptions, Source, plan_change
 from crossfade.schema.session import Sessions
 from crossfade.walk.rehearse import Rehearsal
+from crossfade.walk.restore_proof import Drill
+from crossfade.walk.site import Site
 
 from .conftest import CONFIG, Leftovers, Shop
 
@@ -154,12 +157,17 @@ def ordinary(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         shop.ask(f"DROP ROLE {role}")
 
 
-def test_lanes_with_roles_of_their_own_and_a_change_that_is_under_way(shop: Shop, ordinary: str) -> None:
+def ordinary_site(shop: Shop) -> Site:
+    """The site of that database: its lanes have roles of their own, and the password is a reference."""
     text = CONFIG.replace("<python>", sys.executable).replace('"file:<home>/app_url"\n[[', '"{database.main}"\n[[')
     text = text.replace("file:<home>/app_url", f"postgresql://{{role}}@127.0.0.1:{shop.cluster.port}/small")
     text = text.replace("file:<home>/admin_url", "env:CF_TEST_ADMIN")
     text += 'app_password = "env:CF_TEST_PASSWORD"\napp_roles = ["lane_left", "lane_right"]\n'
-    site = replace(shop.site(), config=parse_config(text))
+    return replace(shop.site(), config=parse_config(text))
+
+
+def test_lanes_with_roles_of_their_own_and_a_change_that_is_under_way(shop: Shop, ordinary: str) -> None:
+    site = ordinary_site(shop)
     old, new = (replace(shop.lane(site, version)) for version in ("v1", "v2"))
     new = replace(new, slot=new.slot.other, processes=_of_right(new))
     grants = f"GRANT SELECT ON {PRODUCTS} TO lane_right"
@@ -198,3 +206,12 @@ def test_the_shops_own_change_is_rehearsed_as_it_is_planned(shop: Shop) -> None:
     change = plan_change("v7.sql", sources, catalog, PlanOptions(has_lane_roles=True, star_queries="none"))
     told = Rehearsal(site, change, old, new, shop.admin_url).prove(lambda _: None)
     assert told.startswith("v2 and v7 became ready at every stage of v7.sql, there and back (copy ")
+
+
+def test_an_admin_without_a_superusers_rights_can_have_a_restore_proof(shop: Shop, ordinary: str) -> None:
+    site = ordinary_site(shop)
+    proof = Drill(site, ordinary, shop.lane(site, "v1"), [], lambda: "fresh").run()
+    assert (proof.verdict, proof.problems) == (Verdict.RESTORED, ())
+    assert proof.system_identifier is not None
+    assert proof.tables["public.alembic_version"] == 1
+    assert proof.tables["crossfade.migration"] > 0

@@ -153,7 +153,7 @@ Shop(Path({home!r}), cluster, "").drill(say=say).run()
 """
 
 
-@pytest.mark.parametrize("stage", ["dump", "compare", "smoke"])
+@pytest.mark.parametrize("stage", [*(pytest.param(at, marks=pytest.mark.long) for at in ("dump", "compare")), "smoke"])
 def test_a_killed_drill_leaves_nothing_running_and_the_next_removes_its_files(
     shop: Shop, leftovers: Leftovers, stage: str
 ) -> None:

@@ -65,11 +65,16 @@ def compare(
     for row in stored:
         for name in {row["idempotency_key"], row[shape.order[0]], row["id"]}:
             index.setdefault(name, []).append(row)
+    wrong = (_judge(write, shape, undone, index) for write in writes)
+    return Compared(tuple(one for one in wrong if one is not None), partials(writes, shape, undone))
+
+
+def partials(writes: Sequence[Acknowledged], shape: Shape, undone: Mapping[str, float]) -> dict[str, int]:
+    """How many values these orders have that the shape has no counterpart for, by column."""
     counted: Counter[str] = Counter()
     for write in writes:
         counted.update(partial(write, shape, undone))
-    wrong = (_judge(write, shape, undone, index) for write in writes)
-    return Compared(tuple(one for one in wrong if one is not None), dict(counted))
+    return dict(counted)
 
 
 def shapes_there(admin_url: str) -> list[Shape]:

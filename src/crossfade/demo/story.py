@@ -117,7 +117,8 @@ class Teller:
         done = subprocess.run(
             argv, capture_output=True, text=True, timeout=COMMAND_MAX_S, stdin=subprocess.DEVNULL, check=False
         )
-        for text in (done.stdout if done.returncode == 0 else done.stderr).splitlines()[-3:]:
+        said = done.stdout if done.returncode == 0 and done.stdout else done.stderr
+        for text in said.splitlines()[-3:]:
             self._say(f"    {text}")
         while words == "abandon" and done.returncode == 0:  # it is asked for, and goes on by itself
             status = read_status(self._stage.site().state_dir)
@@ -139,7 +140,7 @@ class Teller:
         self._watch.compared.clear()
         self._say(f"  = orders looked at in the shape of {looked}; lost or wrong: {lost}")
         for column, number in partial.items():
-            self._say(f"    {number} values of {column} have no counterpart in what the newer version wrote")
+            self._say(f"    {number} values that a newer version wrote have no counterpart in {column}")
         if locks:
             self._say("    locks of the schema's steps: " + ", ".join(f"{k} {v:g}" for k, v in locks.items()))
         return replace(

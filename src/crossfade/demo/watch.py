@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from crossfade.demo.compare import Compared, LostWrite, compare, shapes_there
+from crossfade.demo.compare import Compared, LostWrite, compare, partials, shapes_there
 from crossfade.demo.ledger import acknowledged_since
 from crossfade.demo.shapes import SHAPES, Acknowledged
 
@@ -54,17 +54,22 @@ class ShapeWatch:
                 self._take(shape.name, done, len(writes))
 
     def release_ends(self) -> Mapping[str, int]:
-        """Compare all orders in every shape that was found filled; returns the values without a counterpart."""
+        """Compare all orders in every shape that is there and filled.
+
+        Returns the values without a counterpart, by column, of every shape that was looked at since the last end.
+        """
         self._read()
-        partial: dict[str, int] = {}
         for shape in SHAPES:
             if self._known and shape.name not in self._known:
                 continue
             done = compare(self.admin_url, self.writes, shape, self.undone)
             if done is not None:
                 self._take(shape.name, done, len(self.writes))
-                partial.update(done.partial)
-        return partial
+        counted: dict[str, int] = {}
+        for shape in SHAPES:
+            if shape.name in self.compared:
+                counted |= partials(self.writes, shape, self.undone)
+        return counted
 
     def shapes(self) -> tuple[str, ...]:
         """The shapes that are in sight now, filled or not."""

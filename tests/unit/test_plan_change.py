@@ -120,3 +120,11 @@ def test_the_plan_answers_for_each_step_what_it_locks_and_whether_whole_rows_cha
     assert "note      the trigger touch_orders fires" in told
     some = "\n".join(lines(config("some"), path_at(Stage.BASE), 800, CHANGE))
     assert 'SELECT * changes on "public"."orders"' in some
+
+
+def test_the_plan_says_which_way_back_the_next_release_gives_up() -> None:
+    path = path_at(Stage.BASE)
+    assert lines(config(), path, 800, gives_up="v0")[-1] == (
+        "gives up         the way back to v0, which a rollback still brings until this begins"
+    )
+    assert not any(line.startswith("gives up") for line in lines(config(), path, 800))

@@ -21,6 +21,6 @@ def command(version: str, sql: bool, output: str) -> None:
         change = plan.change.to_json() if plan.change is not None and plan.path.change_id else None
         print_json({"digest": plan.path.digest, **plan.path.to_json(), "change": change})
     else:
-        own = plan.change if plan.path.change_id else None
-        click.echo("\n".join(lines(site.config, plan.path, plan.current.boot_ms, own, sql=sql)))
+        own, now = plan.change if plan.path.change_id else None, plan.current
+        click.echo("\n".join(lines(site.config, plan.path, now.boot_ms, own, sql=sql, gives_up=now.before)))
         click.echo(f"next: crossfade release {version}", err=True)

@@ -46,7 +46,8 @@ def command(version: str, digest: str | None, detach: bool, wait_while_held: boo
         raise fail("plan-changed", version=version, shown=digest, found=plan.path.digest)
     if output == "text":
         own = plan.change if plan.path.change_id else None
-        click.echo("\n".join(lines(site.config, plan.path, plan.current.boot_ms, own)), err=True)
+        shown = lines(site.config, plan.path, plan.current.boot_ms, own, gives_up=plan.current.before)
+        click.echo("\n".join(shown), err=True)
     release = begin_release(site, plan, version)
     if detach:
         if output == "json":

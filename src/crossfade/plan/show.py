@@ -23,9 +23,18 @@ WHAT = {
 
 
 def lines(
-    config: Config, path: Path, boot_ms: int | None, change: Change | None = None, *, sql: bool = False
+    config: Config,
+    path: Path,
+    boot_ms: int | None,
+    change: Change | None = None,
+    *,
+    sql: bool = False,
+    gives_up: str = "",
 ) -> list[str]:
-    """The whole plan; `change` is the schema change that the path walks, shown with its statements where asked."""
+    """The whole plan; `change` is the schema change that the path walks, shown with its statements where asked.
+
+    `gives_up` is the version that a rollback would still bring back until this begins.
+    """
     target = path.new_version or f"{path.old_version}, {path.change_name}"
     head = f"{path.service}: {path.old_version or '(nothing)'} -> {target}  plan {path.digest}"
     rows: list[tuple[str, ...]] = [("position", "web", "schema", "step to it", "stands", "way back from it")]
@@ -46,7 +55,9 @@ def lines(
     widths = [max(len(cells) for cells in column) for column in zip(*rows, strict=True)]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     shown = change_lines(change, config.schema.star_queries, sql=sql) if change else []
-    return [head, *(f"  {row}" for row in table), *shown, *_answers(config, path, boot_ms)]
+    given = [f"gives up         the way back to {gives_up}, which a rollback still brings until this begins"]
+    answers = [*_answers(config, path, boot_ms), *(given if gives_up else ())]
+    return [head, *(f"  {row}" for row in table), *shown, *answers]
 
 
 def _web(path: Path, index: int) -> str:

@@ -40,6 +40,7 @@ class Current:
     slot: Slot
     lane: LaneSpec | None
     boot_ms: int | None
+    before: str = ""  # the version that a rollback would still bring back; the next release gives that up
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,11 @@ def current(spool: Spool) -> Current:
     old_slot = Slot(str(release.data["old_slot"]))
     if release.state.phase is Phase.COMPLETED and not release.path.maintenance:
         lane = lane_from_json(release.data["new_lane"])  # type: ignore[arg-type]
-        return Current(old_slot.other, lane, _boot_ms([row.data for row in rows if row.release == release.id]))
+        boot_ms = _boot_ms([row.data for row in rows if row.release == release.id])
+        return Current(old_slot.other, lane, boot_ms, release.path.old_version)
     lane = lane_from_json(release.data["old_lane"])  # type: ignore[arg-type]
-    boot_ms = release.data.get("old_boot_ms")
-    return Current(old_slot, lane, None if boot_ms is None else int(str(boot_ms)))
+    known_ms = release.data.get("old_boot_ms")
+    return Current(old_slot, lane, None if known_ms is None else int(str(known_ms)))
 
 
 def _boot_ms(results: list[Mapping[str, object]]) -> int | None:
@@ -101,7 +103,7 @@ def refuse_while_walking(spool: Spool) -> None:
             "release-in-progress",
             release=release.id,
             old=release.path.old_version or "nothing",
-            new=release.path.new_version,
+            new=release.path.new_version or release.path.change_name,
             phase=release.state.phase,
         )
 

@@ -202,7 +202,8 @@ def _annotate(net: NetChange, annotation: Annotation) -> None:
             hint = f"new columns of {delta.says}: {', '.join(sorted(delta.added)) or 'none'}"
             raise misplaced(annotation, f"{column} is no new column of this change", hint)
         if annotation.verb == "up":
-            delta.added[column].up = read_text(annotation.expression, delta.reader(net.catalog), where)
+            up = read_text(annotation.expression, delta.reader(net.catalog), where)
+            add_column.computed(delta.added[column], up)
         return
     if column not in delta.dropped:
         hint = f"dropped columns of {delta.says}: {', '.join(sorted(delta.dropped)) or 'none'}"

@@ -161,6 +161,15 @@ RECIPES = [
         without("n"),
     ),
     Recipe(
+        "add one value that the old version's rows have",
+        "CREATE TABLE t (id bigint PRIMARY KEY, note text)",
+        "ALTER TABLE t ADD COLUMN n int NOT NULL;\n-- crossfade: up t.n = 7",
+        {"note": NULLS},
+        {"note": NULLS, "n": [1, 7]},
+        keeps(7, "n"),
+        without("n"),
+    ),
+    Recipe(
         "add nullable",
         "CREATE TABLE t (id bigint PRIMARY KEY, note text)",
         "ALTER TABLE t ADD COLUMN n int",

@@ -102,3 +102,17 @@ def test_what_the_old_shape_still_demands_and_what_hangs_on_the_session_is_said(
         " pg_catalog.to_char(pg_catalog.length(reference), '9')",
         "public.orders: until the purge, what the new version writes is held to the old shape's, too: orders_check",
     ]
+
+
+def test_versions_that_share_a_role_are_told_what_a_write_cannot_tell() -> None:
+    one = plan("ALTER TABLE orders ADD COLUMN c text NOT NULL;\n-- crossfade: up orders.c = reference", lanes=False)
+    two = plan(
+        "ALTER TABLE orders DROP COLUMN reference;\n-- crossfade: down orders.reference = upper(state)",
+        lanes=False,
+    )
+    assert [change.notes[0] for change in (one, two)] == [
+        "public.orders: the versions share a role, so c follows reference whoever changes them, as long as it was what"
+        " they say",
+        "public.orders: the versions share a role, so reference follows state whoever changes them, as long as it was"
+        " what they say",
+    ]

@@ -80,6 +80,14 @@ def fill(net: NetChange, delta: TableDelta, name: str, value: Node, only_null: b
     added.up = expression
 
 
+def computed(added: AddedColumn, up: Expression) -> None:
+    """Take over an `up`. One value for all rows of a column that is never NULL is a default until detach, no more."""
+    if up.columns or not added.not_null or added.default is not None or added.existing is not None:
+        added.up = up
+    else:
+        added.existing = up
+
+
 def comment(delta: TableDelta, node: Node) -> str:
     """Print COMMENT ON COLUMN with the table's schema."""
     fresh = copied(node)
@@ -158,6 +166,11 @@ def plan_derived(parts: Parts, added: AddedColumn, group: Derived) -> None:
     says = f"{added.name} is computed from {', '.join(sources) or 'a constant'} for the old version"
     parts.mappings.append(ShapeMapping(parts.delta.says, sources, (added.name,), Policy.NONE, says))
     parts.says.append(f"add column {added.name}; {says}")
+    if sources and not group.lanes:
+        parts.notes.append(
+            f"{parts.delta.says}: the versions share a role, so {added.name} follows {', '.join(sources)} whoever"
+            " changes them, as long as it was what they say"
+        )
 
 
 def differs_from(added: AddedColumn, value: str) -> str:

@@ -56,12 +56,15 @@ def plan_derived(parts: Parts, dropped: DroppedColumn, group: Derived) -> None:
     may_go(parts, dropped)
     parts.hide_column(column.name, hidden(parts.change, column.name))
     parts.old_only.append(((column.name,), "kept"))
-    sources = ", ".join(sorted(group.value.columns)) or "a constant"
-    says = f"{column.name} is computed from {sources} for the old version"
-    parts.mappings.append(
-        ShapeMapping(delta.says, (column.name,), tuple(sorted(group.value.columns)), Policy.NONE, says)
-    )
+    sources = tuple(sorted(group.value.columns))
+    says = f"{column.name} is computed from {', '.join(sources) or 'a constant'} for the old version"
+    parts.mappings.append(ShapeMapping(delta.says, (column.name,), sources, Policy.NONE, says))
     parts.says.append(says)
+    if sources and not group.lanes:
+        parts.notes.append(
+            f"{delta.says}: the versions share a role, so {column.name} follows {', '.join(sources)} whoever"
+            " changes them, as long as it was what they say"
+        )
 
 
 def may_go(parts: Parts, dropped: DroppedColumn) -> None:

@@ -181,7 +181,7 @@ def _comment(net: NetChange, statement: Statement) -> None:
     node = statement.node
     if enum_name(node, "objtype") == "OBJECT_COLUMN":
         parts = words(node.object.list.items)
-        table = net.catalog.find(parts[0] if len(parts) == 3 else "", parts[-2])
+        table = net.catalog.find(parts[0] if len(parts) == 3 else "", parts[-2] if len(parts) > 1 else "")
         delta = net.tables.get((table.schema, table.name)) if table else None
         if delta is not None and parts[-1] in delta.added:
             delta.added[parts[-1]].comments.append(add_column.comment(delta, node))

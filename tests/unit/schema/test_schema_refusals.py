@@ -619,6 +619,14 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "hint: write it with plain values: INSERT .. VALUES, UPDATE .. SET c = 'b' WHERE c = 'a', "
         "DELETE by all columns",
     ),
+    "version rows that may be there": (
+        "INSERT INTO alembic_version VALUES ('a') ON CONFLICT DO NOTHING",
+        {},
+        "error[schema-not-staged]: 7.sql:1: this statement on alembic_version has no safe form yet\n"
+        "  reason: what it does cannot be taken back exactly: the file does not say what was there before\n"
+        "hint: write it with plain values: INSERT .. VALUES, UPDATE .. SET c = 'b' WHERE c = 'a', "
+        "DELETE by all columns",
+    ),
     "version table missing": (
         "INSERT INTO django_migrations (app) VALUES ('a')",
         {},
@@ -628,6 +636,14 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "comment on what exists": (
         "COMMENT ON TABLE orders IS 'x'",
+        {},
+        "error[schema-not-staged]: 7.sql:1: COMMENT ON has no safe form yet\n"
+        "  reason: crossfade knows no staged form of it, and no undo\n"
+        "hint: make it by hand in a release of its own, between two versions that both work before "
+        "and after it",
+    ),
+    "comment on no column": (
+        "COMMENT ON COLUMN orders IS 'x'",
         {},
         "error[schema-not-staged]: 7.sql:1: COMMENT ON has no safe form yet\n"
         "  reason: crossfade knows no staged form of it, and no undo\n"

@@ -107,6 +107,8 @@ def _extend_comment(net: NetChange, statement: Statement) -> bool:
         return False
     parts = [item.string.sval for item in node.object.list.items]
     table = parts[:-1] if kind == "OBJECT_COLUMN" else parts
+    if not table:
+        return False
     spaces = [table[0]] if len(table) == 2 else list(net.catalog.search_path)
     for space in spaces:
         created = net.created.get((space, table[-1]))

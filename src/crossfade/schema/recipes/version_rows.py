@@ -37,6 +37,8 @@ def plan(net: NetChange, statement: Statement, number: int) -> Unit:
 
 
 def _undo_insert(statement: Statement, node: Node, whole: str, names: Sequence[str]) -> Sequence[str]:
+    if node.HasField("on_conflict_clause"):
+        raise _no_undo(statement)  # whether the row was there before is not in the file
     columns = [one.res_target.name for one in node.cols] or list(names)
     undo = []
     for row in node.select_stmt.select_stmt.values_lists:

@@ -64,10 +64,25 @@ class Expression:
         return print_expression(fresh)
 
     @property
+    def leaves_null(self) -> bool:
+        """Whether it says NULL by what it leaves out, whatever its columns hold: a CASE without ELSE, a NULL."""
+        return _leaves_null(self.node)
+
+    @property
     def bare(self) -> str:
         """The column, where it is nothing but one; else empty."""
         kind, inner = unwrap(self.node)
         return words(inner.fields)[-1] if kind == "column_ref" else ""
+
+
+def _leaves_null(node: Node) -> bool:
+    kind, inner = unwrap(node)
+    if kind == "case_expr":
+        ways = [one.case_when.result for one in inner.args]
+        return not inner.HasField("defresult") or any(_leaves_null(one) for one in (*ways, inner.defresult))
+    if kind in ("type_cast", "collate_clause"):
+        return _leaves_null(inner.arg)
+    return kind == "a_const" and bool(inner.isnull)
 
 
 def own_column(name: str) -> Expression:

@@ -151,6 +151,8 @@ class Grouping:
         old = [self._old_side(delta, delta.dropped[name].column, delta.dropped[name].where) for name in old_names]
         new = [_new_side(delta.added[name]) for name in new_names]
         for side in (*old, *new):
+            where_of = delta.dropped[side.name].where if side in old else delta.added[side.name].where
+            _holds(side, (downs if side in old else ups)[side.name], where_of)
             if side.default is not None and side.default.volatility == "v":
                 what = f"who inserted a row without {side.name} cannot be told"
                 reason = f"the default of {side.name} is another value each time"
@@ -196,6 +198,7 @@ class Grouping:
 
     def _derived_new(self, added: AddedColumn, up: Expression) -> Derived:
         side = _new_side(added)
+        _holds(side, up, added.where)
         if side.default is not None and side.default.volatility == "v":
             what = f"who inserted a row without {side.name} cannot be told"
             reason = f"the default of {side.name} is another value each time"
@@ -208,6 +211,7 @@ class Grouping:
     def _derived_old(self, delta: TableDelta, dropped: DroppedColumn, down: Expression) -> Derived:
         _may_be_computed(delta, dropped)
         side = self._old_side(delta, dropped.column, dropped.where)
+        _holds(side, down, dropped.where)
         if side.default is not None and side.default.volatility == "v":
             what = f"who inserted a row without {side.name} cannot be told"
             reason = f"the default of {side.name} is another value each time"
@@ -257,6 +261,14 @@ def _may_be_computed(delta: TableDelta, dropped: DroppedColumn) -> None:
             reason="a trigger cannot give it another value",
             way="leave `down` out: the old version reads what PostgreSQL generates",
         )
+
+
+def _holds(side: Side, value: Expression, where: str) -> None:
+    """A column that takes no NULL is given none: the write of whoever does not know it would fail."""
+    if side.not_null and value.leaves_null:
+        reason = f"it can be NULL, and {side.name} takes none: such a write of the other version would fail"
+        way = "give it an ELSE, and every branch a value"
+        raise fail("schema-expression", where=where, text=value.render(), reason=reason, way=way)
 
 
 def _new_side(added: AddedColumn) -> Side:

@@ -302,6 +302,16 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "  reason: its values flow one way only, so one version would read what is out of date\n"
         "hint: say it: -- crossfade: up orders.d = EXPRESSION",
     ),
+    "a hole in the way down": (
+        "ALTER TABLE orders ADD COLUMN c text NOT NULL, DROP COLUMN state;\n"
+        "-- crossfade: up orders.c = state\n"
+        "-- crossfade: down orders.state = CASE c WHEN 'open' THEN 'new' WHEN 'shut' THEN 'done' END",
+        {},
+        "error[schema-expression]: 7.sql:1: this expression cannot keep two shapes in step\n"
+        "  expression: CASE c WHEN 'open' THEN 'new' WHEN 'shut' THEN 'done' END\n"
+        "  reason:     it can be NULL, and state takes none: such a write of the other version would fail\n"
+        "hint: give it an ELSE, and every branch a value",
+    ),
     "a shared column": (
         "ALTER TABLE orders ADD COLUMN c text, DROP COLUMN note;\n"
         "-- crossfade: up orders.c = note || reference\n"

@@ -118,7 +118,7 @@ def test_nobody_left_is_well_and_whoever_is_left_is_named() -> None:
         "error[old-version-still-connected]: v1 still has 1 connection to the database;"
         " its shape of the schema stays\n"
         "  pid 123, shop_left, 'reports', idle for 340 s\n"
-        "hint: end what holds them, then: crossfade release VERSION once more"
+        "hint: end what holds them, then: crossfade resume"
     )
     with pytest.raises(CrossfadeError, match="v1 still has 2 connections to the database"):
         require_nobody_left("v1", left_over(OLD, [session(), session()]))

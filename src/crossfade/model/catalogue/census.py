@@ -17,7 +17,7 @@ ROWS: tuple[Kind, ...] = (
         Exit.NOT_MET,
         "{version} still has {connections} to the database; its shape of the schema stays",
         "{listing}",
-        "end what holds them, then: crossfade release VERSION once more",
+        "end what holds them, then: crossfade resume",
     ),
     Kind(
         "lane-role-may-alter",

@@ -41,6 +41,9 @@ from crossfade.walk.loop import read_release
 from crossfade.walk.site import CONTROLLER, Site
 from crossfade.walk.status import Status, read_status
 
+sys.path.insert(0, str(Path(__file__).parent))
+from shaped import Shaped, ShapedStages
+
 CROSSFADE = str(Path(sys.executable).with_name("crossfade"))
 GOOD = ("v1", "v2")
 RATE_PER_S = 80.0
@@ -334,9 +337,7 @@ class Stages:
                 print(f"the stage is given up: {error!r}")
                 self.strike()
         if self.service is None:
-            base = Path(tempfile.mkdtemp(prefix="crossfade-acceptance-"))
-            base.chmod(0o711)
-            self.service = Service(base.resolve())
+            self.service = made_service()
             self.service.set_up()
         return self.service
 
@@ -362,6 +363,42 @@ def stages() -> Iterator[Stages]:
 def service(stages: Stages) -> Service:
     """The shop, with one version serving alone and no release under way."""
     return stages.ready()
+
+
+def made_service() -> Service:
+    """A service that is not set up yet, in a directory of its own."""
+    base = Path(tempfile.mkdtemp(prefix="crossfade-acceptance-"))
+    base.chmod(0o711)
+    return Service(base.resolve())
+
+
+@pytest.fixture(scope="session")
+def shaped_stages() -> Iterator[ShapedStages]:
+    """The stage of all tests whose releases change the schema and come back to the base."""
+    kept = ShapedStages(made_service)
+    yield kept
+    if os.environ.get("CROSSFADE_KEEP_STAGE") and kept.shaped is not None:
+        print(f"kept: {kept.shaped.service.stage.directory}")
+        return
+    kept.strike()
+
+
+@pytest.fixture
+def shaped(shaped_stages: ShapedStages) -> Shaped:
+    """The shop on the base schema, with v1 or v1b serving alone and no release under way."""
+    return shaped_stages.ready()
+
+
+@pytest.fixture
+def own_shaped() -> Iterator[Shaped]:
+    """The same on a stage of the test's own, from where it need not come back."""
+    shaped = Shaped(made_service())
+    try:
+        shaped.set_up()
+        yield shaped
+    finally:
+        if not os.environ.get("CROSSFADE_KEEP_STAGE"):
+            shaped.service.stage.strike(keep=False)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ Rule: an annotation that is not understood is an error, because one that is pass
     -- crossfade: down orders.reference = lower(code)      the old column, from the new shape
     -- crossfade: partial orders.code reject               values of code without counterpart: reject, or record
     -- crossfade: reads-null orders.note                   the old version is proven to read NULL there
+    -- crossfade: retype orders.code                       no prepared statement that reads it is kept
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from crossfade.model.change import Policy
 from crossfade.model.errors import CrossfadeError, fail
 from crossfade.schema.parser import Comment, equals_sign, parse_expression, unwrap, words
 
-VERBS = ("up", "down", "partial", "reads-null")
+VERBS = ("up", "down", "partial", "reads-null", "retype")
 _SHAPES = {
     "up": "up TABLE.COLUMN = EXPRESSION",
     "down": "down TABLE.COLUMN = EXPRESSION",
     "partial": "partial TABLE.COLUMN reject, or record",
     "reads-null": "reads-null TABLE.COLUMN",
+    "retype": "retype TABLE.COLUMN",
 }
 
 

@@ -52,6 +52,16 @@ class DroppedColumn:
 
 
 @dataclass
+class RetypedColumn:
+    """A column that gets a wider type in place. `unprepared`: no prepared statement that reads it is kept."""
+
+    column: Column
+    type: str
+    where: str
+    unprepared: bool = False
+
+
+@dataclass
 class TableDelta:
     """What changes of one table that exists."""
 
@@ -59,6 +69,7 @@ class TableDelta:
     added: dict[str, AddedColumn] = field(default_factory=dict)
     renamed: dict[str, RenamedColumn] = field(default_factory=dict)  # by the old name
     dropped: dict[str, DroppedColumn] = field(default_factory=dict)
+    retyped: dict[str, RetypedColumn] = field(default_factory=dict)
 
     @property
     def says(self) -> str:
@@ -141,7 +152,7 @@ class NetChange:
     @property
     def empty(self) -> bool:
         """Whether nothing is left to do."""
-        deltas = any(one.added or one.renamed or one.dropped for one in self.tables.values())
+        deltas = any(one.added or one.renamed or one.dropped or one.retyped for one in self.tables.values())
         return not (deltas or self.created or self.indexes or self.version_rows)
 
 

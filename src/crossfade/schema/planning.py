@@ -22,6 +22,7 @@ from crossfade.schema.parts import Parts
 from crossfade.schema.reading import policies, read_script
 from crossfade.schema.recipes import (
     add_column,
+    change_type,
     create_index,
     create_table,
     drop_column,
@@ -99,6 +100,8 @@ def _plan_table(id: str, delta: TableDelta, grouping: Grouping, both_changed: Wr
     parts = Parts(id, delta)
     pair = Pair(id, delta.table, groups, both_changed, {})
     renamed = {one.name: rename_column.new_column(parts, one) for one in delta.renamed.values()}
+    for retyped in delta.retyped.values():
+        change_type.plan(parts, retyped)
     for group in groups.two_way:
         added = {side.name: renamed.get(side.name) or delta.added[side.name] for side in group.new}
         for side in group.old:

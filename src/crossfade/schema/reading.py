@@ -15,7 +15,7 @@ from crossfade.schema.catalog import Catalog
 from crossfade.schema.expressions import read_text
 from crossfade.schema.operations import DroppedColumn, NetChange, RenamedColumn, TableDelta, no_column
 from crossfade.schema.parser import Script, Statement, enum_name, unwrap, words
-from crossfade.schema.recipes import add_column, create_index, create_table
+from crossfade.schema.recipes import add_column, change_type, create_index, create_table
 
 _OWN_RELEASE = "make it by hand in a release of its own, between two versions that both work before and after it"
 _NO_FORM = {
@@ -32,11 +32,6 @@ _NO_FORM = {
     "truncate_stmt": ("TRUNCATE", "what it removes cannot be brought back", _OWN_RELEASE),
 }
 _ALTER = {
-    "AT_AlterColumnType": (
-        "changing a column's type",
-        "it may rewrite the table under a lock that blocks everybody, and the old version reads another type",
-        "add a column of the new type under a new name, drop the old one, and say `up` and `down` between them",
-    ),
     "AT_SetNotNull": (
         "SET NOT NULL on a column that exists",
         "the old version may still write NULL there, and the check reads the whole table under a lock",
@@ -92,6 +87,8 @@ def _alter_table(net: NetChange, statement: Statement) -> None:
         subtype = enum_name(command, "subtype")
         if subtype == "AT_AddColumn":
             add_column.read(net, delta, command, statement.where)
+        elif subtype == "AT_AlterColumnType":
+            change_type.read(net, delta, command, statement.where)
         elif subtype == "AT_DropColumn":
             _drop_column(delta, command.name, command.missing_ok, statement.where)
         elif command.name in delta.added and subtype in ("AT_ColumnDefault", "AT_SetNotNull", "AT_DropNotNull"):
@@ -111,6 +108,7 @@ def _drop_column(delta: TableDelta, name: str, missing_ok: bool, where: str) -> 
         return
     old = delta.old_name(name)
     delta.renamed.pop(old, None)
+    delta.retyped.pop(old, None)
     column = delta.table.column(old)
     assert column is not None
     delta.dropped[old] = DroppedColumn(column, where)
@@ -204,6 +202,12 @@ def _annotate(net: NetChange, annotation: Annotation) -> None:
         if annotation.verb == "up":
             up = read_text(annotation.expression, delta.reader(net.catalog), where)
             add_column.computed(delta.added[column], up)
+        return
+    if annotation.verb == "retype":
+        if column not in delta.retyped:
+            hint = f"columns of {delta.says} with a new type: {', '.join(sorted(delta.retyped)) or 'none'}"
+            raise misplaced(annotation, f"{column} gets no other type in this change", hint)
+        delta.retyped[column].unprepared = True
         return
     if column not in delta.dropped:
         hint = f"dropped columns of {delta.says}: {', '.join(sorted(delta.dropped)) or 'none'}"

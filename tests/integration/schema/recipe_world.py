@@ -70,7 +70,8 @@ class World:
             boss.execute(sql.SQL("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {}").format(name))
             boss.execute("INSERT INTO crossfade_sync.lane VALUES (%s, %s)", (role, shape))
         rest = self.home.admin_url.split("@", 1)[1]
-        return psycopg.connect(f"postgresql://{role}:{password}@{rest}", autocommit=True)
+        unprepared = {"prepare_threshold": None} if "crossfade: retype" in self.recipe.change else {}
+        return psycopg.connect(f"postgresql://{role}:{password}@{rest}", autocommit=True, **unprepared)
 
     def close(self) -> None:
         for connection in (self.admin, self.old, self.new):

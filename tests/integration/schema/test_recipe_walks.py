@@ -179,6 +179,20 @@ RECIPES = [
         without("n"),
     ),
     Recipe(
+        "wider types in place",
+        "CREATE TABLE t (id bigint PRIMARY KEY, code varchar(9) NOT NULL DEFAULT 'new', amount numeric(6,2),"
+        " note varchar, at timestamp(0)); CREATE UNIQUE INDEX ON t (id, code); CREATE INDEX ON t (amount)",
+        "ALTER TABLE t ALTER COLUMN code TYPE text; ALTER TABLE t ALTER amount TYPE numeric(10,2),"
+        " ALTER note TYPE text, ALTER at SET DATA TYPE timestamp USING at::timestamp;\n-- crossfade: retype t.code\n"
+        "-- crossfade: retype t.amount\n-- crossfade: retype t.note\n-- crossfade: retype t.at",
+        {"code": ["a", "new"], "amount": [Decimal("1.00"), None], "note": NULLS},
+        {"code": ["b", "new"], "amount": [Decimal("9999.99"), None], "note": NULLS},
+        plain("code", "amount", "note"),
+        plain("code", "amount", "note"),
+        {"code": "new"},
+        {"code": "new"},
+    ),
+    Recipe(
         "drop with a default",
         "CREATE TABLE t (id bigint PRIMARY KEY, note text, state text NOT NULL DEFAULT 'open')",
         "ALTER TABLE t DROP COLUMN state",

@@ -154,6 +154,53 @@ def test_a_column_the_old_version_reads_null_in_is_loosened_and_tightened_again(
     assert read_catalog(world.admin).fingerprint() == base
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "beyond"),
+    [
+        ("varchar(3)", "text", "'abcd'"),
+        ("varchar(3)", "varchar(9)", "'ab   '"),
+        ("numeric(4,2)", "numeric(6,2)", "100.00"),
+        ("numeric(4,2)", "numeric", "1.001"),
+        ("numeric(4,2)", "numeric", "'Infinity'"),
+        ("cidr", "inet", "'10.0.0.1/8'"),
+        ("timestamp(0)", "timestamp(3)", "'2026-01-01 00:00:00.5'"),
+        ("time(0)", "time", "'00:00:00.5'"),
+        ("interval(0)", "interval", "'0.5 s'"),
+        ("varbit(2)", "varbit", "B'101'"),
+    ],
+)
+def test_a_wider_type_goes_there_and_back_and_stays_where_a_value_needs_it(
+    world_of: Any, old: str, new: str, beyond: str
+) -> None:
+    ddl = f"CREATE TABLE t (id bigint PRIMARY KEY, c {old}); CREATE INDEX ON t (c)"
+    change = f"ALTER TABLE t ALTER COLUMN c TYPE {new};\n-- crossfade: retype t.c"
+    world = world_of(recipe(ddl, change, "c", "c"), Stage.BASE)
+    base = read_catalog(world.admin).fingerprint()
+    files = "SELECT array_agg(pg_relation_filenode(oid) ORDER BY oid) FROM pg_class WHERE relname ~ '^t(_|$)'"
+    before = world.one(files)
+    world.go(Stage.EQUAL)
+    assert world.one(files) == before, "nothing was written anew"
+    assert read_catalog(world.admin).fingerprint() == world.raw.fingerprint()
+    world.go(Stage.BASE)
+    assert read_catalog(world.admin).fingerprint() == base
+    world.go(Stage.EQUAL)
+    world.admin.execute(f"INSERT INTO t VALUES (1, {beyond})")
+    world.go(Stage.BASE)
+    assert read_catalog(world.admin).fingerprint() == world.raw.fingerprint(), "the wider type stays"
+    assert world.one(f"SELECT c::text = ({beyond}::{new})::text FROM t") is True, "and so does the value"
+    world.admin.execute("DELETE FROM t")
+    world.go(Stage.GONE)
+    assert read_catalog(world.admin).fingerprint() == world.raw.fingerprint()
+
+
+def test_a_large_table_keeps_its_wider_type_on_the_way_back(world_of: Any) -> None:
+    change = "ALTER TABLE t ALTER COLUMN c TYPE text;\n-- crossfade: retype t.c"
+    world = world_of(recipe("CREATE TABLE t (id bigint PRIMARY KEY, c varchar(99))", change, "c", "c"), Stage.BOTH)
+    world.admin.execute("INSERT INTO t SELECT i, repeat('x', 99) FROM generate_series(1, 9000) i")
+    world.go(Stage.BASE)
+    assert read_catalog(world.admin).fingerprint() == world.raw.fingerprint()
+
+
 def test_the_new_version_writes_between_the_end_of_sync_and_the_drop(world_of: Any) -> None:
     world = world_of(RENAME, Stage.HIDDEN)
     sync, drop = world.change.purge

@@ -74,6 +74,7 @@ LOG = Table(
         column("line"),
         column("at", "timestamp with time zone", default="now()"),
         column("number", "integer", generated="s"),
+        column("tag", "character varying(9)", default="'x'::character varying"),
     ),
 )
 PARTED = Table("public", "parted", (ID,), kind="p", inherits=True)

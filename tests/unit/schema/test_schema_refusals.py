@@ -103,11 +103,58 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
     "type change": (
         "ALTER TABLE orders ALTER COLUMN id TYPE numeric",
         {},
-        "error[schema-not-staged]: 7.sql:1: changing a column's type has no safe form yet\n"
-        "  reason: it may rewrite the table under a lock that blocks everybody, and the old "
-        "version reads another type\n"
-        "hint: add a column of the new type under a new name, drop the old one, and say `up` and "
-        "`down` between them",
+        "error[schema-not-staged]: 7.sql:1: changing public.orders.id from bigint to numeric has no safe form yet\n"
+        "  reason: it rewrites the table under a lock that blocks everybody, and while both versions live one name"
+        " would mean two types\n"
+        "hint: take a new name, and the old one again in a later release: ALTER TABLE orders ADD COLUMN id_new"
+        " numeric NOT NULL, DROP COLUMN id; with -- crossfade: up orders.id_new = id::numeric"
+        " and -- crossfade: down orders.id = id_new::bigint",
+    ),
+    "type change with another value": (
+        "ALTER TABLE orders ALTER COLUMN note TYPE int USING length(note)",
+        {},
+        "error[schema-not-staged]: 7.sql:1: changing public.orders.note from text to int has no safe form yet\n"
+        "  reason: it rewrites the table under a lock that blocks everybody, and while both versions live one name"
+        " would mean two types\n"
+        "hint: take a new name, and the old one again in a later release: ALTER TABLE orders ADD COLUMN note_new"
+        " int, DROP COLUMN note; with -- crossfade: up orders.note_new = length(note)"
+        " and -- crossfade: down orders.note = EXPRESSION",
+    ),
+    "type change of what is held": (
+        "ALTER TABLE orders ALTER COLUMN note TYPE varchar",
+        {},
+        "error[schema-not-staged]: 7.sql:1: changing the type of public.orders.note has no safe form yet\n"
+        "  reason: PostgreSQL refuses it, or reads the table under a lock that blocks everybody, because of"
+        " check orders_check, index orders_reference, which has an expression\n"
+        "hint: take these away in a release before, and make them anew in the one after: CREATE INDEX CONCURRENTLY;"
+        " ADD CONSTRAINT .. NOT VALID, then VALIDATE CONSTRAINT",
+    ),
+    "type change that a prepared statement may see": (
+        "ALTER TABLE log ALTER COLUMN line TYPE varchar",
+        {},
+        "error[schema-undecided]: 7.sql:1: whether a live version has prepared a statement that reads public.log.line"
+        " is not known\n"
+        "  reason: such a statement fails once in its session when the type changes, whichever columns it names\n"
+        "hint: if none is prepared, or the driver prepares again by itself, say it: -- crossfade: retype log.line;"
+        " else take a new name, and the old one again in a later release: ALTER TABLE log ADD COLUMN line_new"
+        " varchar, DROP COLUMN line; with -- crossfade: up log.line_new = line::varchar"
+        " and -- crossfade: down log.line = line_new::text",
+    ),
+    "type of a new column with USING": (
+        "ALTER TABLE log ADD COLUMN x int; ALTER TABLE log ALTER COLUMN x TYPE text USING 'a'",
+        {},
+        "error[schema-not-staged]: 7.sql:1: another type for the new column x, with USING or COLLATE, has no safe"
+        " form yet\n"
+        "  reason: the column is new, so there is nothing to convert\n"
+        "hint: write the type it ends with in ADD COLUMN",
+    ),
+    "retype of nothing": (
+        "ALTER TABLE log ADD COLUMN x int;\n-- crossfade: retype log.line",
+        {},
+        "error[schema-annotation]: 7.sql:2: this annotation is not understood\n"
+        "  annotation: retype log.line\n"
+        "  reason:     line gets no other type in this change\n"
+        "hint: columns of public.log with a new type: none",
     ),
     "set not null": (
         "ALTER TABLE orders ALTER COLUMN note SET NOT NULL",
@@ -476,7 +523,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "error[schema-annotation]: 7.sql:1: this annotation is not understood\n"
         "  annotation: please\n"
         "  reason:     there is no annotation 'please'\n"
-        "hint: the annotations are: up, down, partial, reads-null",
+        "hint: the annotations are: up, down, partial, reads-null, retype",
     ),
     "annotation without column": (
         "-- crossfade: up c = note",

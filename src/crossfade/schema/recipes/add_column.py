@@ -34,7 +34,7 @@ def read(net: NetChange, delta: TableDelta, command: Node, where: str) -> None:
     if command.missing_ok and delta.has(column.colname):
         return
     name_is_free(delta, column.colname, where)
-    base, exact = _type(net, column.type_name, column.colname, where)
+    base, exact = column_type(net, column.type_name, column.colname, where)
     added = AddedColumn(column.colname, base, exact, where)
     if column.HasField("coll_clause"):
         added.collation = ".".join(quote(part) for part in words(column.coll_clause.collname))
@@ -190,8 +190,8 @@ def _renamed(expression: Expression, old_names: dict[str, str]) -> Node:
     return parse_expression(expression.render(names=old_names))
 
 
-def _type(net: NetChange, type_name: Node, column: str, where: str) -> tuple[str, bool]:
-    """The type as SQL, and whether equal values of it are stored alike."""
+def column_type(net: NetChange, type_name: Node, column: str, where: str) -> tuple[str, bool]:
+    """Name a type as SQL, and say whether equal values of it are stored alike."""
     names = words(type_name.names)
     if names[-1] in _SERIAL and len(names) == 1:
         raise _not_staged(where, f"the type {names[0]} for the new column {column}", "CREATE SEQUENCE, and DEFAULT")

@@ -35,6 +35,15 @@ def short(name: str) -> str:
     return name.encode()[: NAME_BYTES - len(mark)].decode(errors="ignore") + mark
 
 
+def chosen(table: str, column: str, label: str) -> str:
+    """The name that PostgreSQL itself gives what belongs to a column: `orders_id_seq`; it cuts the longer part."""
+    parts = [table.encode(), column.encode()]
+    while sum(map(len, parts)) > NAME_BYTES - len(label) - 2:
+        longer = 0 if len(parts[0]) > len(parts[1]) else 1
+        parts[longer] = parts[longer][:-1]
+    return "_".join([*(part.decode(errors="ignore") for part in parts), label])
+
+
 def hidden(change: str, column: str) -> str:
     """How a column is called while it is out of sight, between detach and purge."""
     return short(f"cf_{change[1:7]}_{column}")

@@ -29,7 +29,9 @@ class AddedColumn:
     default: Expression | None = None
     existing: Expression | None = None
     up: Expression | None = None
-    comments: list[str] = field(default_factory=list)  # COMMENT ON statements
+    comments: list[str] = field(default_factory=list)  # COMMENT ON statements, and what else follows ADD COLUMN
+    identity: str = ""  # ALWAYS, BY DEFAULT
+    computed: Expression | None = None  # a virtual generated column
 
 
 @dataclass

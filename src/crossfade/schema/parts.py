@@ -45,6 +45,7 @@ class Parts:
     settle: list[Unit] = field(default_factory=list)
     late_not_null: list[str] = field(default_factory=list)  # columns
     late_checks: list[LateCheck] = field(default_factory=list)
+    bound: list[tuple[str, str]] = field(default_factory=list)  # do, undo: what needs NOT NULL first
     hide: list[str] = field(default_factory=list)
     unhide: list[str] = field(default_factory=list)
     hidden: dict[str, str] = field(default_factory=dict)  # column -> how it is called meanwhile

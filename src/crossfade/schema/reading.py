@@ -130,6 +130,14 @@ def _rename(net: NetChange, statement: Statement) -> None:
     if node.subname in delta.added:
         add_column.name_is_free(delta, node.newname, where)
         added = delta.added.pop(node.subname)
+        if added.comments:
+            raise fail(
+                "schema-not-staged",
+                where=where,
+                what=f"another name for the new column {node.subname}, whose comment or sequence has the first one,",
+                reason="what follows ADD COLUMN is written with the name that it gave",
+                way="write the name it ends with in ADD COLUMN",
+            )
         added.name = node.newname
         delta.added[added.name] = added
         return
@@ -199,6 +207,8 @@ def _annotate(net: NetChange, annotation: Annotation) -> None:
         if column not in delta.added:
             hint = f"new columns of {delta.says}: {', '.join(sorted(delta.added)) or 'none'}"
             raise misplaced(annotation, f"{column} is no new column of this change", hint)
+        if delta.added[column].identity or delta.added[column].computed:
+            raise misplaced(annotation, f"PostgreSQL gives {column} its values", "take the annotation away")
         if annotation.verb == "up":
             up = read_text(annotation.expression, delta.reader(net.catalog), where)
             add_column.computed(delta.added[column], up)

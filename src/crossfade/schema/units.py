@@ -156,6 +156,8 @@ def _hide(parts: Parts, pair: Pair, pair_hidden: Pair) -> Sequence[Unit]:
         do.append(f"{table} ALTER COLUMN {quote(column)} SET NOT NULL")
         do.append(f"{table} DROP CONSTRAINT IF EXISTS {quote(_not_null_name(parts, column))}")
         undo.append(f"{table} ALTER COLUMN {quote(column)} DROP NOT NULL")
+    do += [one for one, _ in parts.bound]
+    undo += [one for _, one in parts.bound]
     if not do:
         return ()
     undo.reverse()
@@ -191,10 +193,10 @@ def _purge(parts: Parts, pair: Pair) -> Sequence[Unit]:
         units.append(
             Unit(
                 key=f"purge:{says}",
-                says=f"drop {', '.join(parts.hidden)}",
+                says=f"drop {', '.join(parts.hidden) or 'what only the way there needed'}",
                 do=tuple(do),
                 locks=tuple((name, _BLOCKS) for name in sorted({parts.quoted, *pointed})),
-                retypes=(parts.quoted,),
+                retypes=(parts.quoted,) if parts.hidden else (),
             )
         )
     return units

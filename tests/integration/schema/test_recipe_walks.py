@@ -170,6 +170,18 @@ RECIPES = [
         without("n"),
     ),
     Recipe(
+        "add arrays and enumerations",
+        "CREATE TABLE t (id bigint PRIMARY KEY, note text); DROP TYPE IF EXISTS mood;"
+        "CREATE TYPE mood AS ENUM ('fine', 'odd')",
+        "ALTER TABLE t ADD COLUMN n int[] NOT NULL DEFAULT '{}', ADD COLUMN m mood DEFAULT 'fine'",
+        {"note": NULLS},
+        {"note": NULLS, "n": [[], [1, 2]], "m": ["fine", "odd", None]},
+        lambda row, _, other: {**row, "n": other["n"] if other else [], "m": other["m"] if other else "fine"},
+        plain("note"),
+        {},
+        {"n": [], "m": "fine"},
+    ),
+    Recipe(
         "add nullable",
         "CREATE TABLE t (id bigint PRIMARY KEY, note text)",
         "ALTER TABLE t ADD COLUMN n int",

@@ -238,13 +238,37 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "binds the old version\n"
         "hint: add the plain column now; in a later release, by hand: ALTER COLUMN .. SET STORAGE",
     ),
-    "serial": (
-        "ALTER TABLE orders ADD COLUMN x bigserial",
+    "an identity with options": (
+        "ALTER TABLE orders ADD COLUMN x int GENERATED ALWAYS AS IDENTITY (START 5)",
         {},
-        "error[schema-not-staged]: 7.sql:1: the type bigserial for the new column x has no safe form yet\n"
-        "  reason: it takes a lock that blocks everybody while the table is read or rewritten, or "
-        "binds the old version\n"
-        "hint: add the plain column now; in a later release, by hand: CREATE SEQUENCE, and DEFAULT",
+        "error[schema-not-staged]: 7.sql:1: an identity with options on the new column x has no safe form yet\n"
+        "  reason: its sequence goes on where the fill of the rows from before ends\n"
+        "hint: leave the options out, and ALTER SEQUENCE in a later release",
+    ),
+    "a stored column": (
+        "ALTER TABLE orders ADD COLUMN x int GENERATED ALWAYS AS (length(note)) STORED",
+        {},
+        "error[schema-not-staged]: 7.sql:1: the generated column x on a table that exists has no safe form yet\n"
+        "  reason: it is computed for every row under a lock that blocks everybody; a column filled beside the writes"
+        " would be another kind of column\n"
+        "hint: compute it in the queries or in a view; or add a plain column and fill it:"
+        " -- crossfade: up orders.x = EXPRESSION; from PostgreSQL 18 on, VIRTUAL without NOT NULL costs nothing",
+    ),
+    "another name for a numbered column": (
+        "ALTER TABLE orders ADD COLUMN x serial; ALTER TABLE orders RENAME x TO y",
+        {},
+        "error[schema-not-staged]: 7.sql:1: another name for the new column x, whose comment or sequence has the first"
+        " one, has no safe form yet\n"
+        "  reason: what follows ADD COLUMN is written with the name that it gave\n"
+        "hint: write the name it ends with in ADD COLUMN",
+    ),
+    "an annotation on what PostgreSQL numbers": (
+        "ALTER TABLE orders ADD COLUMN x int GENERATED ALWAYS AS IDENTITY;\n-- crossfade: up orders.x = 1",
+        {},
+        "error[schema-annotation]: 7.sql:2: this annotation is not understood\n"
+        "  annotation: up orders.x = 1\n"
+        "  reason:     PostgreSQL gives x its values\n"
+        "hint: take the annotation away",
     ),
     "domain": (
         "ALTER TABLE orders ADD COLUMN x positive",

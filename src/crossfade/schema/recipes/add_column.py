@@ -15,16 +15,15 @@ from crossfade.schema.naming import quote
 from crossfade.schema.operations import AddedColumn, NetChange, TableDelta
 from crossfade.schema.parser import Node, copied, enum_name, parse_expression, print_statement, print_type, words
 from crossfade.schema.parts import Fill, Parts
+from crossfade.schema.recipes import add_sequence
 
 _EXACT = ("bool", "int2", "int4", "int8", "text", "varchar", "bytea", "uuid", "date", "timestamp", "timestamptz")
-_SERIAL = ("serial", "bigserial", "smallserial", "serial2", "serial4", "serial8")
+_VIRTUAL_SINCE = 180000
 _INLINE = {
     "CONSTR_CHECK": "a CHECK",
     "CONSTR_UNIQUE": "UNIQUE",
     "CONSTR_PRIMARY": "a primary key",
     "CONSTR_FOREIGN": "a foreign key",
-    "CONSTR_GENERATED": "a generated value",
-    "CONSTR_IDENTITY": "an identity",
 }
 
 
@@ -34,7 +33,9 @@ def read(net: NetChange, delta: TableDelta, command: Node, where: str) -> None:
     if command.missing_ok and delta.has(column.colname):
         return
     name_is_free(delta, column.colname, where)
-    base, exact = column_type(net, column.type_name, column.colname, where)
+    names = words(column.type_name.names)
+    counted = add_sequence.SERIAL.get(names[0], "") if len(names) == 1 else ""
+    base, exact = (counted, True) if counted else column_type(net, column.type_name, column.colname, where)
     added = AddedColumn(column.colname, base, exact, where)
     if column.HasField("coll_clause"):
         added.collation = ".".join(quote(part) for part in words(column.coll_clause.collname))
@@ -48,9 +49,15 @@ def read(net: NetChange, delta: TableDelta, command: Node, where: str) -> None:
             added.not_null = True
         elif kind == "CONSTR_DEFAULT":
             added.default = added.existing = _default(net, delta, constraint.raw_expr, where)
+        elif kind == "CONSTR_IDENTITY":
+            add_sequence.identity(added, constraint)
+        elif kind == "CONSTR_GENERATED":
+            added.computed = _computed(net, delta, added, constraint)
         elif kind != "CONSTR_NULL":
             what = f"{_INLINE.get(kind, kind)} on the new column {added.name}"
             raise _not_staged(where, what, "ADD CONSTRAINT .. NOT VALID, then VALIDATE CONSTRAINT; or a unique index")
+    if counted:
+        add_sequence.serial(net, delta, added)
     delta.added[added.name] = added
 
 
@@ -113,6 +120,13 @@ def name_is_free(delta: TableDelta, name: str, where: str) -> None:
 
 def plan(parts: Parts, added: AddedColumn) -> None:
     """Add a column that no expression connects with others."""
+    if added.identity:
+        add_sequence.plan_identity(parts, added)
+        return
+    if added.computed is not None:
+        parts.add(added, f" GENERATED ALWAYS AS ({added.computed.render()}) VIRTUAL")
+        parts.says.append(f"add column {added.name}, which PostgreSQL computes")
+        return
     table, column = parts.quoted, quote(added.name)
     existing, default = added.existing, added.default
     if added.not_null and existing is None:
@@ -178,6 +192,27 @@ def differs_from(added: AddedColumn, value: str) -> str:
     return apart(quote(added.name), f"CAST({value} AS {added.type})", added.type, added.exact)
 
 
+def _computed(net: NetChange, delta: TableDelta, added: AddedColumn, constraint: Node) -> Expression:
+    """Read a generated column: one that is not stored costs nothing (PostgreSQL 18, manual section 5.4)."""
+    stored = constraint.generated_kind != "v"
+    if stored or net.catalog.version < _VIRTUAL_SINCE or added.not_null:
+        raise fail(
+            "schema-not-staged",
+            where=added.where,
+            what=f"the generated column {added.name} on a table that exists",
+            reason="it is computed for every row under a lock that blocks everybody; a column filled beside the writes"
+            " would be another kind of column",
+            way="compute it in the queries or in a view; or add a plain column and fill it:"
+            f" -- crossfade: up {delta.table.name}.{added.name} = EXPRESSION; from PostgreSQL 18 on, VIRTUAL without"
+            " NOT NULL costs nothing",
+        )
+    stays = {one.name for one in delta.table.columns if not one.generated and delta.has(one.name)} & {
+        one.name for one in delta.table.columns if one.name not in delta.renamed
+    }
+    reader = Reader(net.catalog, delta.table.schema, delta.table.name, stays)
+    return reader.read(constraint.raw_expr, added.where)
+
+
 def _default(net: NetChange, delta: TableDelta, node: Node, where: str) -> Expression | None:
     """A default as an expression; none for DEFAULT NULL."""
     if node.WhichOneof("node") == "a_const" and node.a_const.isnull:
@@ -193,8 +228,6 @@ def _renamed(expression: Expression, old_names: dict[str, str]) -> Node:
 def column_type(net: NetChange, type_name: Node, column: str, where: str) -> tuple[str, bool]:
     """Name a type as SQL, and say whether equal values of it are stored alike."""
     names = words(type_name.names)
-    if names[-1] in _SERIAL and len(names) == 1:
-        raise _not_staged(where, f"the type {names[0]} for the new column {column}", "CREATE SEQUENCE, and DEFAULT")
     fresh = copied(type_name)
     for space in net.catalog.search_path if len(names) == 1 else ():
         if f"{space}.{names[0]}" in net.catalog.types:

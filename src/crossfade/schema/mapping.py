@@ -17,7 +17,7 @@ from crossfade.model.errors import fail
 from crossfade.schema.annotations import Annotation, misplaced
 from crossfade.schema.catalog import Catalog, Column
 from crossfade.schema.expressions import Expression, Reader, own_column, read_text
-from crossfade.schema.operations import AddedColumn, DroppedColumn, RenamedColumn, TableDelta
+from crossfade.schema.operations import AddedColumn, AlteredColumn, DroppedColumn, RenamedColumn, TableDelta
 
 
 class Writer(StrEnum):
@@ -75,9 +75,23 @@ class Derived:
     lanes: bool  # whether the table of lanes can be asked
 
 
+@dataclass(frozen=True)
+class Filled:
+    """A column of both shapes in which one version writes NULL and the other knows none: `value` stands for it.
+
+    The old version's NULL is filled until detach; the new version's (`drops`) is replaced and recorded until purge.
+    """
+
+    name: str
+    value: Expression
+    drops: bool
+
+
 @dataclass
 class Groups:
     """The groups of one table, and the columns that are in none."""
+
+    filled: list[Filled] = field(default_factory=list)
 
     two_way: list[TwoWay] = field(default_factory=list)
     derived: list[Derived] = field(default_factory=list)
@@ -116,6 +130,8 @@ class Grouping:
                 found.gone.append(dropped)
             else:
                 found.derived.append(self._derived_old(delta, dropped, dropped.down))
+        for altered in delta.altered.values():
+            found.filled += _filled(altered)
         self._no_stray_policy(delta, found)
         return found
 
@@ -261,6 +277,17 @@ def _may_be_computed(delta: TableDelta, dropped: DroppedColumn) -> None:
             reason="a trigger cannot give it another value",
             way="leave `down` out: the old version reads what PostgreSQL generates",
         )
+
+
+def _filled(altered: AlteredColumn) -> list[Filled]:
+    value = altered.up if altered.sets_not_null else altered.down if altered.drops_not_null else None
+    if value is None:
+        return []
+    if value.leaves_null:
+        reason = f"it can be NULL, and it is to stand for NULL in {altered.column.name}"
+        way = "give it an ELSE, and every branch a value"
+        raise fail("schema-expression", where=altered.where, text=value.render(), reason=reason, way=way)
+    return [Filled(altered.column.name, value, altered.drops_not_null)]
 
 
 def _holds(side: Side, value: Expression, where: str) -> None:

@@ -64,10 +64,42 @@ class RetypedColumn:
 
 
 @dataclass
+class AlteredColumn:
+    """What changes of a column that stays. `up` stands for NULL of the old version, `down` for NULL of the new one."""
+
+    column: Column
+    where: str
+    new_default: bool = False  # whether `default` takes the place of the one it has
+    default: Expression | None = None
+    not_null: bool | None = None
+    up: Expression | None = None
+    filled_at: str = ""  # where an UPDATE says `up`
+    down: Expression | None = None
+    reads_null: bool = False
+
+    @property
+    def sets_not_null(self) -> bool:
+        """Whether it takes NULL now, and will not."""
+        return bool(self.not_null) and not self.column.not_null
+
+    @property
+    def drops_not_null(self) -> bool:
+        """Whether it takes no NULL now, and will."""
+        return self.not_null is False and self.column.not_null
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is left to do."""
+        defaults = self.new_default and not (self.default is None and self.column.default is None)
+        return defaults or self.sets_not_null or self.drops_not_null
+
+
+@dataclass
 class TableDelta:
     """What changes of one table that exists."""
 
     table: Table
+    altered: dict[str, AlteredColumn] = field(default_factory=dict)
     added: dict[str, AddedColumn] = field(default_factory=dict)
     renamed: dict[str, RenamedColumn] = field(default_factory=dict)  # by the old name
     dropped: dict[str, DroppedColumn] = field(default_factory=dict)
@@ -77,6 +109,13 @@ class TableDelta:
     def says(self) -> str:
         """The table as people write it."""
         return f"{self.table.schema}.{self.table.name}"
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is left to do."""
+        return bool(self.added or self.renamed or self.dropped or self.retyped) or any(
+            one.changes for one in self.altered.values()
+        )
 
     def old_name(self, name: str) -> str:
         """What a column that exists is called in the table now, given its name after the change."""
@@ -154,7 +193,7 @@ class NetChange:
     @property
     def empty(self) -> bool:
         """Whether nothing is left to do."""
-        deltas = any(one.added or one.renamed or one.dropped or one.retyped for one in self.tables.values())
+        deltas = any(one.changes for one in self.tables.values())
         return not (deltas or self.created or self.indexes or self.version_rows)
 
 

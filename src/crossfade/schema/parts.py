@@ -15,7 +15,7 @@ from crossfade.schema.operations import AddedColumn, TableDelta
 
 @dataclass(frozen=True)
 class Fill:
-    """How one column is filled: quoted column, value, which rows need it, which rows stop the shift (may be empty)."""
+    """How one column is filled: quoted column, value, which rows need it, which rows stop the shift (or empty)."""
 
     column: str
     value: str
@@ -47,10 +47,12 @@ class Parts:
     late_checks: list[LateCheck] = field(default_factory=list)
     bound: list[tuple[str, str]] = field(default_factory=list)  # do, undo: what needs NOT NULL first
     hide: list[str] = field(default_factory=list)
+    binds: list[str] = field(default_factory=list)  # what binds with it, for people
     unhide: list[str] = field(default_factory=list)
     hidden: dict[str, str] = field(default_factory=dict)  # column -> how it is called meanwhile
     purge: list[str] = field(default_factory=list)  # after the columns went
     loosened: list[str] = field(default_factory=list)  # columns whose NOT NULL is off meanwhile
+    let_go: list[str] = field(default_factory=list)  # at purge, before what is dropped is copied
     new_only: dict[str, str] = field(default_factory=dict)  # new column -> rows that hold more than the old shape
     old_only: list[tuple[Sequence[str], str]] = field(default_factory=list)  # old columns -> rows, by hidden names
     mappings: list[ShapeMapping] = field(default_factory=list)

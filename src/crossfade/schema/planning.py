@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crossfade.model.change import Change, Unit
 from crossfade.model.errors import fail
@@ -22,6 +22,7 @@ from crossfade.schema.parts import Parts
 from crossfade.schema.reading import policies, read_script
 from crossfade.schema.recipes import (
     add_column,
+    alter_column,
     change_type,
     create_index,
     create_table,
@@ -119,8 +120,11 @@ def _plan_table(id: str, delta: TableDelta, grouping: Grouping, both_changed: Wr
         add_column.plan(parts, plain)
     for gone in groups.gone:
         drop_column.plan(parts, gone)
+    for altered in delta.altered.values():
+        alter_column.plan(parts, altered)
     rename_column.carry_over(parts, grouping.catalog)
-    return parts, table_units(parts, pair, Pair(id, delta.table, groups, both_changed, parts.hidden))
+    after = replace(groups, filled=[one for one in groups.filled if one.drops])
+    return parts, table_units(parts, pair, Pair(id, delta.table, after, both_changed, parts.hidden))
 
 
 def _indexes(net: NetChange) -> tuple[Sequence[Unit], Sequence[Unit], Sequence[Unit]]:

@@ -15,7 +15,7 @@ from crossfade.schema.catalog import Catalog
 from crossfade.schema.expressions import read_text
 from crossfade.schema.operations import DroppedColumn, NetChange, RenamedColumn, TableDelta, no_column
 from crossfade.schema.parser import Script, Statement, enum_name, unwrap, words
-from crossfade.schema.recipes import add_column, change_type, create_index, create_table
+from crossfade.schema.recipes import add_column, alter_column, change_type, create_index, create_table
 
 _OWN_RELEASE = "make it by hand in a release of its own, between two versions that both work before and after it"
 _NO_FORM = {
@@ -32,22 +32,6 @@ _NO_FORM = {
     "truncate_stmt": ("TRUNCATE", "what it removes cannot be brought back", _OWN_RELEASE),
 }
 _ALTER = {
-    "AT_SetNotNull": (
-        "SET NOT NULL on a column that exists",
-        "the old version may still write NULL there, and the check reads the whole table under a lock",
-        "when no live version writes NULL: ADD CONSTRAINT n CHECK (c IS NOT NULL) NOT VALID; VALIDATE CONSTRAINT n;"
-        " then SET NOT NULL and DROP CONSTRAINT n",
-    ),
-    "AT_DropNotNull": (
-        "DROP NOT NULL on a column that exists",
-        "the old version may fail on a NULL that it reads",
-        "loosen it by hand once every live version reads NULL there",
-    ),
-    "AT_ColumnDefault": (
-        "changing the default of a column that exists",
-        "the old version's INSERTs count on the default they know",
-        "give the value in the new version's INSERTs, and change the default when the old version is gone",
-    ),
     "AT_AddConstraint": (
         "adding a constraint to a table that exists",
         "what the old version writes may break it, and the check reads the whole table under a lock",
@@ -66,6 +50,10 @@ def read_script(script: Script, annotations: Sequence[Annotation], catalog: Cata
         reader(net, statement)
     for annotation in annotations:
         _annotate(net, annotation)
+    for delta in net.tables.values():
+        for altered in delta.altered.values():
+            if altered.filled_at and not altered.sets_not_null:
+                raise _no_update(altered.filled_at)
     return net
 
 
@@ -91,8 +79,9 @@ def _alter_table(net: NetChange, statement: Statement) -> None:
             change_type.read(net, delta, command, statement.where)
         elif subtype == "AT_DropColumn":
             _drop_column(delta, command.name, command.missing_ok, statement.where)
-        elif command.name in delta.added and subtype in ("AT_ColumnDefault", "AT_SetNotNull", "AT_DropNotNull"):
-            add_column.amend(net, delta, command, statement.where)
+        elif subtype in ("AT_ColumnDefault", "AT_SetNotNull", "AT_DropNotNull"):
+            amend = add_column.amend if command.name in delta.added else alter_column.read
+            amend(net, delta, command, statement.where)
         else:
             unknown = (f"ALTER TABLE with {subtype[3:]}", "crossfade knows no staged form of it", _OWN_RELEASE)
             what, reason, way = _ALTER.get(subtype, unknown)
@@ -109,6 +98,7 @@ def _drop_column(delta: TableDelta, name: str, missing_ok: bool, where: str) -> 
     old = delta.old_name(name)
     delta.renamed.pop(old, None)
     delta.retyped.pop(old, None)
+    delta.altered.pop(old, None)
     column = delta.table.column(old)
     assert column is not None
     delta.dropped[old] = DroppedColumn(column, where)
@@ -146,6 +136,7 @@ def _rename(net: NetChange, statement: Statement) -> None:
     if node.newname == old:
         return
     add_column.name_is_free(delta, node.newname, where)
+    alter_column.not_renamed(delta, old in delta.altered, node.newname, where)
     column = delta.table.column(old)
     assert column is not None
     delta.renamed[old] = RenamedColumn(column, node.newname, where)
@@ -156,14 +147,8 @@ def _update(net: NetChange, statement: Statement) -> None:
     delta = net.delta(node.relation, where)
     targets = [one.res_target for one in node.target_list]
     plain = not node.from_clause and not node.HasField("returning_clause") and not node.HasField("with_clause")
-    if not plain or len(targets) != 1 or targets[0].name not in delta.added or targets[0].indirection:
-        raise fail(
-            "schema-not-staged",
-            where=where,
-            what="this UPDATE",
-            reason="it changes rows that a version may be using, and has no undo; one that fills one new column has",
-            way="write it as UPDATE table SET new_column = expression WHERE new_column IS NULL, one column each",
-        )
+    if not plain or len(targets) != 1 or targets[0].indirection or not delta.has(targets[0].name):
+        raise _no_update(where)
     column = targets[0].name
     only_null = False
     if node.where_clause.WhichOneof("node"):
@@ -178,7 +163,18 @@ def _update(net: NetChange, statement: Statement) -> None:
                 reason="what the old version writes meanwhile is filled by the same rule, and this rule has a WHERE",
                 way=f"say it for every row: SET {column} = CASE WHEN .. THEN .. END WHERE {column} IS NULL",
             )
-    add_column.fill(net, delta, column, targets[0].val, only_null, where)
+    fill = add_column.fill if column in delta.added else alter_column.fill
+    fill(net, delta, column, targets[0].val, only_null, where)
+
+
+def _no_update(where: str) -> CrossfadeError:
+    return fail(
+        "schema-not-staged",
+        where=where,
+        what="this UPDATE",
+        reason="it changes rows that a version may be using, and has no undo; one that fills one new column has",
+        way="write it as UPDATE table SET new_column = expression WHERE new_column IS NULL, one column each",
+    )
 
 
 def _comment(net: NetChange, statement: Statement) -> None:
@@ -203,6 +199,8 @@ def _on_created(net: NetChange, statement: Statement) -> None:
 def _annotate(net: NetChange, annotation: Annotation) -> None:
     delta = net.delta_of(annotation.schema, annotation.table, annotation.where)
     column, where = annotation.column, annotation.where
+    if alter_column.annotate(net, delta, annotation):
+        return
     if annotation.verb in ("up", "partial"):
         if column not in delta.added:
             hint = f"new columns of {delta.says}: {', '.join(sorted(delta.added)) or 'none'}"

@@ -36,7 +36,7 @@ class Pair:
     @property
     def needed(self) -> bool:
         """Whether anything must be kept in step."""
-        return bool(self.groups.two_way or self.groups.derived)
+        return bool(self.groups.two_way or self.groups.derived or self.groups.filled)
 
     def functions(self) -> Sequence[str]:
         """The statements that make both functions, or replace them."""
@@ -91,6 +91,7 @@ class Pair:
         lines: list[str] = []
         for group in self.groups.two_way:
             lines += _if(self.out_of_step(group), self._insert_two_way(group))
+        lines += self._fill()
         for one in self.groups.derived:
             lines += _if(f"NOT ({self._given([one.side])})", self._set_derived(one))
         return lines
@@ -115,6 +116,7 @@ class Pair:
             both = [*self._note(group, "conflict"), *(down if self.both_changed is Writer.NEW else up)]
             inner = _branches([(f"({old}) AND ({new})", both), (new, down)], up)
             lines += _if(f"({old} OR {new}) AND ({self.out_of_step(group)})", inner)
+        lines += self._fill()
         for one in self.groups.derived:
             if one.value.columns:
                 lines += _if(self._derived_moved(one), self._move_derived(one))
@@ -126,7 +128,18 @@ class Pair:
             for group in self.groups.two_way
         ]
         conditions += [self._derived_moved(one) for one in self.groups.derived if one.value.columns]
+        conditions += [f"{self._cell('new', one.name)} IS NULL" for one in self.groups.filled]
         return " OR ".join(f"({one})" for one in conditions) or "false"
+
+    def _fill(self) -> list[str]:
+        """What stands for NULL where one of the versions knows none."""
+        lines: list[str] = []
+        for one in self.groups.filled:
+            cell = self._cell("new", one.name)
+            data = f"pg_catalog.jsonb_build_object('new', pg_catalog.jsonb_build_object({literal(one.name)}, NULL))"
+            note = [self._record("no counterpart", data)] if one.drops else []
+            lines += _if(f"{cell} IS NULL", [*note, f"{cell} := {self._render(one.value, 'new')};"])
+        return lines
 
     def _derived_moved(self, one: Derived) -> str:
         """Its sources changed, it did not, and it was what they said before: it had no value of its own."""
@@ -180,19 +193,21 @@ class Pair:
         ]
 
     def _note(self, group: TwoWay, kind: str) -> list[str]:
-        name = f"{self.table.schema}.{self.table.name}"
-        key = ", ".join(f"{literal(column)}, {self._cell('new', column)}" for column in self.table.key)
-        row_key = f"pg_catalog.jsonb_build_object({key})" if key else "pg_catalog.to_jsonb(new)"
         data = ", ".join(
             f"{literal(word)}, pg_catalog.jsonb_build_object("
             + ", ".join(f"{literal(side.name)}, {self._cell('new', side.name)}" for side in sides)
             + ")"
             for word, sides in (("old", group.old), ("new", group.new))
         )
-        return [
-            f"PERFORM crossfade_sync.note({literal(self.change)}, {literal(name)}, {literal(kind)},"
-            f" {row_key}, pg_catalog.jsonb_build_object({data}));"
-        ]
+        return [self._record(kind, f"pg_catalog.jsonb_build_object({data})")]
+
+    def _record(self, kind: str, data: str) -> str:
+        name = f"{self.table.schema}.{self.table.name}"
+        key = ", ".join(f"{literal(column)}, {self._cell('new', column)}" for column in self.table.key)
+        row_key = f"pg_catalog.jsonb_build_object({key})" if key else "pg_catalog.to_jsonb(new)"
+        return (
+            f"PERFORM crossfade_sync.note({literal(self.change)}, {literal(name)}, {literal(kind)}, {row_key}, {data});"
+        )
 
     def _given(self, sides: Sequence[Side]) -> str:
         """Whether an INSERT gave any of the columns: one that stands at its default was not given."""

@@ -53,13 +53,17 @@ def _expand(parts: Parts, pair: Pair) -> Sequence[Unit]:
     made = [*pair.functions(), *pair.triggers()] if pair.needed else []
     dropped = list(pair.drop()) if pair.needed else []
     check = [_not_null_check(parts, column) for column in parts.loosened]
+    left = [  # by a way back that met a NULL
+        f"ALTER TABLE {parts.quoted} DROP CONSTRAINT IF EXISTS {quote(_not_null_name(parts, column))}"
+        for column in parts.loosened
+    ]
     main = Unit(
         key=f"expand:{parts.delta.says}",
         says="; ".join(parts.says),
-        do=(*parts.expand, *made),
+        do=(*left, *parts.expand, *made),
         undo=(*dropped, *reversed(parts.take_back), *check),
         locks=((parts.quoted, _BLOCKS),),
-        retypes=(parts.quoted,) if parts.take_back else (),
+        retypes=(parts.quoted,) if parts.delta.added or parts.delta.renamed or parts.delta.retyped else (),
     )
     if not parts.loosened:
         return (main,)
@@ -119,7 +123,7 @@ def _backfill(parts: Parts) -> Sequence[Backfill]:
             key=f"backfill:{parts.delta.says}",
             table=parts.quoted,
             assignments=tuple((fill.column, fill.value) for fill in parts.fills),
-            unfilled=" OR ".join(dict.fromkeys(fill.unfilled for fill in parts.fills)),
+            unfilled=" OR ".join(dict.fromkeys(fill.unfilled for fill in parts.fills if fill.unfilled)) or "false",
             differs=" OR ".join(differs) or "false",
         ),
     )
@@ -165,6 +169,7 @@ def _hide(parts: Parts, pair: Pair, pair_hidden: Pair) -> Sequence[Unit]:
         do += pair_hidden.functions()
         undo += pair.functions()
     says = f"hide {', '.join(parts.hidden)}" if parts.hidden else "bind what the new version promises"
+    says += f": {', '.join(parts.binds)}" if parts.binds else ""
     return (
         Unit(
             key=f"hide:{parts.delta.says}",
@@ -181,7 +186,7 @@ def _purge(parts: Parts, pair: Pair) -> Sequence[Unit]:
     """First what keeps the shapes in step, with all that a row without the old shape would break; then the columns."""
     table, says = f"ALTER TABLE {parts.quoted}", parts.delta.says
     units = []
-    stop = [*(pair.drop() if pair.needed else ()), *_let_go(parts)]
+    stop = [*(pair.drop() if pair.needed else ()), *_let_go(parts), *parts.let_go]
     if stop:
         key, locks = f"purge-sync:{says}", ((parts.quoted, _BLOCKS),)
         units.append(Unit(key=key, says="the old shape is not kept in step any more", do=tuple(stop), locks=locks))

@@ -156,30 +156,60 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "  reason:     line gets no other type in this change\n"
         "hint: columns of public.log with a new type: none",
     ),
-    "set not null": (
-        "ALTER TABLE orders ALTER COLUMN note SET NOT NULL",
-        {},
-        "error[schema-not-staged]: 7.sql:1: SET NOT NULL on a column that exists has no safe form yet\n"
-        "  reason: the old version may still write NULL there, and the check reads the whole table "
-        "under a lock\n"
-        "hint: when no live version writes NULL: ADD CONSTRAINT n CHECK (c IS NOT NULL) NOT VALID; "
-        "VALIDATE CONSTRAINT n; then SET NOT NULL and DROP CONSTRAINT n",
-    ),
     "drop not null": (
         "ALTER TABLE orders ALTER COLUMN reference DROP NOT NULL",
         {},
-        "error[schema-not-staged]: 7.sql:1: DROP NOT NULL on a column that exists has no safe form yet\n"
-        "  reason: the old version may fail on a NULL that it reads\n"
-        "hint: loosen it by hand once every live version reads NULL there",
+        "error[schema-undecided]: 7.sql:1: what the old version reads where the new one writes NULL into"
+        " public.orders.reference is not known\n"
+        "  reason: both versions read the same column, and the old one has met no NULL there\n"
+        "hint: if it is proven to read NULL: -- crossfade: reads-null orders.reference; else say what stands for NULL"
+        " until the purge: -- crossfade: down orders.reference = EXPRESSION",
     ),
-    "default": (
-        "ALTER TABLE orders ALTER COLUMN note SET DEFAULT 'x'",
+    "NULL in a key": (
+        "ALTER TABLE orders ALTER COLUMN id DROP NOT NULL",
         {},
-        "error[schema-not-staged]: 7.sql:1: changing the default of a column that exists has no "
-        "safe form yet\n"
-        "  reason: the old version's INSERTs count on the default they know\n"
-        "hint: give the value in the new version's INSERTs, and change the default when the old "
-        "version is gone",
+        "error[schema-not-staged]: 7.sql:1: NULL in public.orders.id has no safe form yet\n"
+        "  reason: it belongs to the primary key\n"
+        "hint: leave it out",
+    ),
+    "default of what is generated": (
+        "ALTER TABLE log ALTER COLUMN number SET DEFAULT 1",
+        {},
+        "error[schema-not-staged]: 7.sql:1: a default for public.log.number, which PostgreSQL generates,"
+        " has no safe form yet\n"
+        "  reason: PostgreSQL takes no default there\n"
+        "hint: leave it out",
+    ),
+    "default of a column that is renamed": (
+        "ALTER TABLE orders ALTER COLUMN note SET DEFAULT 'x'; ALTER TABLE orders RENAME note TO memo",
+        {},
+        "error[schema-not-staged]: 7.sql:1: changing the default or NOT NULL of public.orders.memo and renaming it"
+        " has no safe form yet\n"
+        "  reason: the default tells who wrote a row while the two names are kept in step\n"
+        "hint: rename it in this release, and change the rest in the next one",
+    ),
+    "NOT NULL and every row": (
+        "UPDATE orders SET note = ''; ALTER TABLE orders ALTER COLUMN note SET NOT NULL",
+        {},
+        "error[schema-not-staged]: 7.sql:1: giving public.orders.note another value in every row has no safe form yet\n"
+        "  reason: it changes rows that a version may be using, and has no undo\n"
+        "hint: fill what is empty alone: UPDATE .. SET note = x WHERE note IS NULL",
+    ),
+    "NOT NULL and a value that can be NULL": (
+        "ALTER TABLE orders ALTER COLUMN note SET NOT NULL;\n"
+        "-- crossfade: up orders.note = CASE WHEN id > 1 THEN 'x' END",
+        {},
+        "error[schema-expression]: 7.sql:1: this expression cannot keep two shapes in step\n"
+        "  expression: CASE WHEN id > 1 THEN 'x' END\n"
+        "  reason:     it can be NULL, and it is to stand for NULL in note\n"
+        "hint: give it an ELSE, and every branch a value",
+    ),
+    "a default for no column": (
+        "ALTER TABLE orders ALTER COLUMN nobody DROP DEFAULT",
+        {},
+        "error[schema-not-found]: 7.sql:1: public.orders has no column nobody\n"
+        "  known: amount, id, note, reference, state\n"
+        "hint: write the change against the schema as it is in the database now",
     ),
     "constraint": (
         "ALTER TABLE orders ADD CONSTRAINT c CHECK (id > 0)",
@@ -296,7 +326,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "hint: take a name that no version uses yet",
     ),
     "update of rows": (
-        "UPDATE orders SET note = 'x'",
+        "UPDATE orders SET note = 'x' WHERE note IS NULL",
         {},
         "error[schema-not-staged]: 7.sql:1: this UPDATE has no safe form yet\n"
         "  reason: it changes rows that a version may be using, and has no undo; one that fills "

@@ -48,7 +48,7 @@ def read(net: NetChange, delta: TableDelta, command: Node, where: str) -> None:
         if kind == "CONSTR_NOTNULL":
             added.not_null = True
         elif kind == "CONSTR_DEFAULT":
-            added.default = added.existing = _default(net, delta, constraint.raw_expr, where)
+            added.default = added.existing = default_of(net, delta, constraint.raw_expr, where)
         elif kind == "CONSTR_IDENTITY":
             add_sequence.identity(added, constraint)
         elif kind == "CONSTR_GENERATED":
@@ -67,7 +67,7 @@ def amend(net: NetChange, delta: TableDelta, command: Node, where: str) -> None:
     subtype = enum_name(command, "subtype")
     if subtype == "AT_ColumnDefault":
         raw = getattr(command, "def")
-        added.default = _default(net, delta, raw, where) if raw.WhichOneof("node") else None
+        added.default = default_of(net, delta, raw, where) if raw.WhichOneof("node") else None
     else:
         added.not_null = subtype == "AT_SetNotNull"
 
@@ -213,8 +213,8 @@ def _computed(net: NetChange, delta: TableDelta, added: AddedColumn, constraint:
     return reader.read(constraint.raw_expr, added.where)
 
 
-def _default(net: NetChange, delta: TableDelta, node: Node, where: str) -> Expression | None:
-    """A default as an expression; none for DEFAULT NULL."""
+def default_of(net: NetChange, delta: TableDelta, node: Node, where: str) -> Expression | None:
+    """Read a default; none for DEFAULT NULL."""
     if node.WhichOneof("node") == "a_const" and node.a_const.isnull:
         return None
     return Reader(net.catalog, delta.table.schema, delta.table.name, ()).read(node, where, volatile=True)

@@ -1,0 +1,185 @@
+"""Changes of what exists, there and back on a real database: the schema as it was, the schema as the raw SQL gives.
+
+Given tables with rows, when the change is walked to each stage, then a version that lives there writes as the plan
+says it may; what binds the old version comes after it has left.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg import errors
+
+from crossfade.model.change import Stage
+from crossfade.schema.catalog import read_catalog
+
+sys.path.insert(0, str(Path(__file__).parent))
+from recipe_world import Recipe, World
+
+T = "CREATE TABLE t (id bigint PRIMARY KEY, {})"
+
+
+@dataclass
+class Write:
+    """What a version writes at a stage, and what comes of it: rows, or an error."""
+
+    stage: Stage
+    shape: str
+    statement: str
+    gives: Any = None
+
+
+@dataclass
+class Case:
+    """One change and the writes that it must take, or refuse."""
+
+    name: str
+    ddl: str
+    change: str
+    writes: Sequence[Write]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+BASE, BOTH, EQUAL, HIDDEN, GONE = Stage
+CASES = [
+    Case(
+        "set and drop a default",
+        T.format("note text, state text NOT NULL DEFAULT 'open', code text NOT NULL"),
+        "ALTER TABLE t ALTER note SET DEFAULT 'none', ALTER state DROP DEFAULT, ALTER code SET DEFAULT 'c'",
+        [
+            Write(BOTH, "old", "INSERT INTO t (id, code) VALUES (1, 'x') RETURNING note, state", [(None, "open")]),
+            Write(EQUAL, "new", "INSERT INTO t (id, state) VALUES (2, 'new') RETURNING note, code", [(None, "c")]),
+            Write(HIDDEN, "new", "INSERT INTO t (id, state) VALUES (3, 'new') RETURNING note", [("none",)]),
+            Write(HIDDEN, "new", "INSERT INTO t (id) VALUES (4)", errors.NotNullViolation),
+        ],
+    ),
+    Case(
+        "set NOT NULL, filled",
+        T.format("note text, n int"),
+        "UPDATE t SET note = 'n' || id WHERE note IS NULL; ALTER TABLE t ALTER note SET NOT NULL, ALTER n SET NOT NULL;"
+        "ALTER TABLE t ADD COLUMN kind text NOT NULL;\n-- crossfade: up t.kind = left(note, 2)\n"
+        "-- crossfade: up t.n = coalesce(n, 7)",
+        [
+            Write(BASE, "old", "INSERT INTO t VALUES (1, NULL, 1), (2, 'two', NULL)"),
+            Write(BOTH, "old", "INSERT INTO t VALUES (3) RETURNING *", [(3, "n3", 7, "n3")]),
+            Write(BOTH, "old", "UPDATE t SET note = NULL WHERE id = 2 RETURNING *", [(2, "n2", 7, None)]),
+            Write(EQUAL, "old", "SELECT * FROM t WHERE id = 1", [(1, "n1", 1, "n1")]),
+            Write(EQUAL, "old", "INSERT INTO t VALUES (4) RETURNING note", [("n4",)]),
+            Write(HIDDEN, "new", "INSERT INTO t VALUES (5, NULL, 1, 'k')", errors.NotNullViolation),
+            Write(HIDDEN, "new", "INSERT INTO t VALUES (6, 'six', 1, 'k')"),
+            Write(GONE, "new", "INSERT INTO t VALUES (5, NULL, 1, 'k')", errors.NotNullViolation),
+        ],
+    ),
+    Case(
+        "let NULL in where it is read",
+        T.format("note text NOT NULL"),
+        "ALTER TABLE t ALTER note DROP NOT NULL;\n-- crossfade: reads-null t.note",
+        [
+            Write(EQUAL, "new", "INSERT INTO t VALUES (1)"),
+            Write(EQUAL, "old", "SELECT note FROM t", [(None,)]),
+            Write(EQUAL, "new", "UPDATE t SET note = 'x'"),
+        ],
+    ),
+    Case(
+        "keep NULL away until the purge",
+        T.format("note text NOT NULL"),
+        "ALTER TABLE t ALTER note DROP NOT NULL;\n-- crossfade: down t.note = 'none ' || id",
+        [
+            Write(EQUAL, "new", "INSERT INTO t VALUES (1) RETURNING note", [("none 1",)]),
+            Write(EQUAL, "old", "UPDATE t SET note = 'x'"),
+            Write(HIDDEN, "new", "UPDATE t SET note = NULL RETURNING note", [("none 1",)]),
+            Write(GONE, "new", "UPDATE t SET note = NULL RETURNING note", [(None,)]),
+        ],
+    ),
+]
+
+
+@pytest.fixture
+def world_of(home: Any) -> Iterator[Callable[[Case], World]]:
+    made: list[World] = []
+
+    def make(case: Case) -> World:
+        nobody: Any = lambda row, *_: row  # noqa: E731
+        made.append(World(home, Recipe(case.name, case.ddl, case.change, {}, {}, nobody, nobody)))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def write(world: World, case: Case, done: set[int]) -> None:
+    """What the versions write at this stage, once."""
+    for number, one in enumerate(case.writes):
+        if one.stage is not world.at or number in done:
+            continue
+        done.add(number)
+        connection = world.old if one.shape == "old" else world.new
+        if isinstance(one.gives, type):
+            with pytest.raises(one.gives):
+                connection.execute(one.statement)
+            continue
+        found = connection.execute(one.statement)
+        if one.gives is not None:
+            assert found.fetchall() == one.gives, one
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_change_of_what_exists_goes_there_and_back_and_to_the_end(world_of: Any, case: Case) -> None:
+    world = world_of(case)
+    before = read_catalog(world.admin).fingerprint()
+    done: set[int] = set()
+    write(world, case, done)
+    equal = None
+    for stage in (BOTH, BASE, EQUAL, BASE, HIDDEN, EQUAL, HIDDEN, BASE, HIDDEN, GONE):
+        while world.at is not stage:
+            forward = world.at.rank < stage.rank
+            world.forward() if forward else world.back()
+            write(world, case, done)
+            found = read_catalog(world.admin).fingerprint()
+            if world.at is BASE:
+                assert found == before
+            if world.at is EQUAL:
+                equal = equal or found
+                assert found == equal
+    assert len(done) == len(case.writes)
+    assert read_catalog(world.admin).fingerprint() == world.raw.fingerprint()
+
+
+def test_a_null_that_nothing_stands_for_stops_the_shift(world_of: Any) -> None:
+    world = world_of(Case("bare", T.format("note text"), "ALTER TABLE t ALTER note SET NOT NULL", []))
+    world.old.execute("INSERT INTO t VALUES (1)")
+    world.forward()
+    with pytest.raises(AssertionError):  # by the comparison
+        world.forward()
+    assert world.change.backfill[0].differs == '"note" IS NULL'
+
+
+def test_a_null_that_was_let_in_leaves_not_null_off_on_the_way_back_and_nothing_in_the_way(world_of: Any) -> None:
+    sql = "ALTER TABLE t ALTER note DROP NOT NULL;\n-- crossfade: reads-null t.note"
+    world = world_of(Case("loose", T.format("note text NOT NULL"), sql, []))
+    before = read_catalog(world.admin).fingerprint()
+    world.go(EQUAL)
+    world.new.execute("INSERT INTO t VALUES (1)")
+    world.go(BASE)
+    assert world.old.execute("SELECT note FROM t").fetchall() == [(None,)]
+    world.go(EQUAL)
+    world.new.execute("INSERT INTO t VALUES (2)")
+    world.new.execute("UPDATE t SET note = ''")
+    world.go(BASE)
+    assert read_catalog(world.admin).fingerprint() == before
+
+
+def test_nulls_that_something_stood_for_are_recorded(world_of: Any) -> None:
+    sql = "ALTER TABLE t ALTER note DROP NOT NULL;\n-- crossfade: down t.note = 'none'"
+    world = world_of(Case("kept out", T.format("note text NOT NULL"), sql, []))
+    world.go(EQUAL)
+    world.new.execute("INSERT INTO t VALUES (1)")
+    assert world.noted() == [("no counterpart", {"id": 1}, {"new": {"note": None}})]

@@ -31,7 +31,8 @@ LINEAGE: dict[str, str | None] = {
 CHANGES = {"v7": "v7.sql", "v8": "v8.sql", "v8b": "v8.sql"}
 VERSIONS = tuple(LINEAGE)
 SHARED = ("app.py", "passwords.py", "serve.py", "store.py")
-LAUNCHER = '''"""The shop, {version}. Needs PORT, DATABASE_URL; takes APPLICATION_NAME, SHOP_ERROR_RATIO."""
+LAUNCHER = '''"""The shop, {version}. Needs PORT, DATABASE_URL; takes APPLICATION_NAME, SHOP_ERROR_RATIO,
+SHOP_PREPARE (`never`: behind a pooler)."""
 
 from shop.serve import main
 from shop.versions.{version} import Shop

@@ -16,6 +16,7 @@ import sys
 from aiohttp import web
 
 from .app import Shop
+from .store import PREPARE_AFTER
 
 LINGER_S = 0.5  # longer than a proxy needs to use a connection it took from its idle ones
 DRAIN_MAX_S = 30.0
@@ -32,7 +33,9 @@ def main(shop_class: type[Shop]) -> None:
     if missing:
         sys.exit(f"shop: {' and '.join(missing)} must be set in the environment")
     name = os.environ.get("APPLICATION_NAME", f"shop-{shop_class.version}")
-    store = shop_class.store_class(os.environ["DATABASE_URL"], name)
+    # A pooler in transaction mode gives each transaction another session, where nothing is prepared.
+    threshold = None if os.environ.get("SHOP_PREPARE") == "never" else PREPARE_AFTER
+    store = shop_class.store_class(os.environ["DATABASE_URL"], name, threshold)
     shop = shop_class(store, float(os.environ.get("SHOP_ERROR_RATIO", "0") or "0"))
     asyncio.run(_serve(shop, int(os.environ["PORT"])))
 

@@ -19,6 +19,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 POOL_SIZE = 5
+PREPARE_AFTER = 5  # uses of a statement; the driver's own default
 POOL_WAIT_S = 3.0
 STATEMENT_TIMEOUT_MS = 4000
 READY_WAIT_S = 1.2
@@ -88,7 +89,7 @@ class Store:
     show_order = SHOW_ORDER
     line_word = "gift"
 
-    def __init__(self, url: str, application_name: str) -> None:
+    def __init__(self, url: str, application_name: str, prepare_threshold: int | None = PREPARE_AFTER) -> None:
         self.url = url
         self.application_name = application_name
         self._probe: asyncio.Task[None] | None = None
@@ -98,6 +99,7 @@ class Store:
             kwargs={
                 "application_name": application_name,
                 "autocommit": True,
+                "prepare_threshold": prepare_threshold,
                 "row_factory": dict_row,
                 "connect_timeout": 2,
                 "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",

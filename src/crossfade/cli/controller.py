@@ -18,12 +18,20 @@ from crossfade.walk.controller import Controller
 @click.command("controller", hidden=True)
 @click.option("--wait/--no-wait", default=True, help="Wait for the lease, or say who holds it and end.")
 @click.option("--die-after-row", type=int, hidden=True, help="For tests: kill this process after that many rows.")
-def command(wait: bool, die_after_row: int | None) -> None:
+@click.option("--die-after-act", type=int, hidden=True, help="The same, for rows of the schema's acts.")
+def command(wait: bool, die_after_row: int | None, die_after_act: int | None) -> None:
     """Lead the releases of this service until stopped."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    controller = Controller(open_site(), stop, reload=open_site, wait_for_lease=wait, die_after_row=die_after_row)
+    controller = Controller(
+        open_site(),
+        stop,
+        reload=open_site,
+        wait_for_lease=wait,
+        die_after_row=die_after_row,
+        die_after_act=die_after_act,
+    )
     try:
         controller.run()
     except CrossfadeError as error:

@@ -31,7 +31,7 @@ from crossfade.traffic.haproxy import HaproxyProxy
 from crossfade.walk.acts import Lanes, Parts, ReleaseActs
 from crossfade.walk.addresses import admin_url
 from crossfade.walk.asks import Asks
-from crossfade.walk.dying import DyingJournal
+from crossfade.walk.dying import DyingJournal, dying_after
 from crossfade.walk.health import ask
 from crossfade.walk.lanes import lane_from_json
 from crossfade.walk.loop import Release, Walker
@@ -53,6 +53,7 @@ class Memory:
     lease: PostgresLease
     durable: PostgresJournal  # for binding and adopting
     journal: Journal  # for rows
+    after_act: Callable[[str], None]  # told of each durable row of the schema's acts
 
     def epoch(self) -> int:
         """The epoch acts are done under: our own, else the last one that acted here (fader to old only)."""
@@ -76,7 +77,7 @@ class Memory:
         self.lock.close()
 
 
-def memory(site: Site, die_after_row: int | None = None) -> Memory:
+def memory(site: Site, die_after_row: int | None = None, die_after_act: int | None = None) -> Memory:
     """Open the durable side. Touches files only; the database is asked with the first call."""
     config, clock = site.config, site.clock
     service = config.service.name
@@ -104,7 +105,7 @@ def memory(site: Site, die_after_row: int | None = None) -> Memory:
         new_installation=lambda: secrets.token_hex(8),
     )
     rows = journal if die_after_row is None else DyingJournal(journal, die_after_row)
-    return Memory(spool, lock, lease, journal, rows)
+    return Memory(spool, lock, lease, journal, rows, dying_after(die_after_act))
 
 
 def pin_of(site: Site, release: str) -> str:
@@ -207,7 +208,7 @@ def parts_of(site: Site, release: Release, lanes: Lanes, held: Memory, proxy: Pr
         prove_ready_check=lambda: ReadyCheck(site, lanes.new).prove(),  # where only the schema moves there is no lane
         smoke=pinned_smoke,
         foreign=foreign,
-        change=change_walk_of(site, release, lanes, held.lease, latency_ms),
+        change=change_walk_of(site, release, lanes, held.lease, latency_ms, held.after_act),
     )
 
 

@@ -49,13 +49,14 @@ class Controller:
         reload: Callable[[], Site],
         wait_for_lease: bool = True,
         die_after_row: int | None = None,
+        die_after_act: int | None = None,
     ) -> None:
         self._site = site
         self._reload = reload
         self._stop = stop
         self._tolerated = QUIET_ERRORS if wait_for_lease else QUIET_ERRORS[1:]
         self._asks = Asks(site.state_dir)
-        self._held: Memory = memory(site, die_after_row)
+        self._held: Memory = memory(site, die_after_row, die_after_act)
         self._proxy = site.proxy()
         self._keeper: Keeper | None = None
         self._ask_again_s = 0.0  # not before this the database is asked for the lease

@@ -1,12 +1,27 @@
-"""A journal that kills its own process after a chosen row: how tests prove that resuming works anywhere."""
+"""Killing the own process after a chosen row of the journal, or of the schema's acts.
+
+Rule: only tests ask for it; it is how they prove that resuming works anywhere.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from crossfade.model.ports import Journal, Row, RowKind
+
+
+def dying_after(acts: int | None) -> Callable[[str], None]:
+    """What the schema's engine calls after each durable row of its own; SIGKILLs this process at that many."""
+    written: list[str] = []
+
+    def after_act(unit: str) -> None:
+        written.append(unit)
+        if len(written) == acts:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return after_act
 
 
 class DyingJournal:

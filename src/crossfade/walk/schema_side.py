@@ -30,7 +30,10 @@ LatencyMs = Callable[[], float | None]
 
 
 def schema_engine(
-    site: Site, epoch: Callable[[], int] = lambda: 0, latency_ms: LatencyMs = lambda: None
+    site: Site,
+    epoch: Callable[[], int] = lambda: 0,
+    latency_ms: LatencyMs = lambda: None,
+    after_act: Callable[[str], None] = lambda _unit: None,
 ) -> PostgresSchemaEngine:
     """The engine on the service's own database. Without an epoch it only reads: its acts would be refused."""
     config, clock = site.config, site.clock
@@ -40,7 +43,7 @@ def schema_engine(
         connect = Sessions(url, clock).beside
         return Filler(connect, service, change, lambda: config.schema, clock, engine.fence, latency_ms)
 
-    engine = PostgresSchemaEngine(url, service, clock, config.schema, epoch, filler=filler)
+    engine = PostgresSchemaEngine(url, service, clock, config.schema, epoch, filler=filler, after_row=after_act)
     return engine
 
 
@@ -71,7 +74,12 @@ def left_over_of(site: Site, slot: Slot) -> list[str]:
 
 
 def change_walk_of(
-    site: Site, release: Release, lanes: Lanes, lease: PostgresLease, latency_ms: LatencyMs
+    site: Site,
+    release: Release,
+    lanes: Lanes,
+    lease: PostgresLease,
+    latency_ms: LatencyMs,
+    after_act: Callable[[str], None],
 ) -> ChangeWalk | None:
     """The schema's side of one release; None where it walks no change and none stands open."""
     data = release.data
@@ -81,7 +89,7 @@ def change_walk_of(
     roles = cast("Mapping[str, str]", data.get("roles") or {})
 
     return ChangeWalk(
-        schema_engine(site, lambda: lease.epoch, latency_ms),
+        schema_engine(site, lambda: lease.epoch, latency_ms, after_act),
         change,
         str(data["change_version"]),
         release.path.old_version,

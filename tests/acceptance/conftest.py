@@ -390,15 +390,21 @@ def shaped(shaped_stages: ShapedStages) -> Shaped:
 
 
 @pytest.fixture
-def own_shaped() -> Iterator[Shaped]:
-    """The same on a stage of the test's own, from where it need not come back."""
+def new_shaped() -> Iterator[Shaped]:
+    """A shop with a stage of the test's own, which is not set yet."""
     shaped = Shaped(made_service())
-    try:
-        shaped.set_up()
-        yield shaped
-    finally:
-        if not os.environ.get("CROSSFADE_KEEP_STAGE"):
-            shaped.service.stage.strike(keep=False)
+    yield shaped
+    if os.environ.get("CROSSFADE_KEEP_STAGE"):
+        print(f"kept: {shaped.service.stage.directory}")
+        return
+    shaped.service.stage.strike(keep=False)
+
+
+@pytest.fixture
+def own_shaped(new_shaped: Shaped) -> Shaped:
+    """The same, with v1 serving; it need not come back to the base schema."""
+    new_shaped.set_up()
+    return new_shaped
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 FAST := tests/unit tests/property tests/test_tidy.py
+ALONE := tests/acceptance tests/docs tests/integration/demo tests/integration/walk
+BESIDE := tests $(foreach folder,$(ALONE),--ignore=$(folder))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-all test test-all check simulate bench docs clean
@@ -30,10 +32,12 @@ check: $(STAMP) ## ruff, types, imports, tidy, unit: what to run before a commit
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q $(FAST)
 
-test: $(STAMP) ## everything but the long runs (under 15 minutes on 2 cores)
+# Whole services under load are walked alone; all else waits more than it works, so two files run at a time.
+test: $(STAMP) ## everything but the long runs (under 25 minutes on 2 cores)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not long"
+	$(BIN)/pytest -m "not long" -n 2 --dist loadfile $(BESIDE)
+	$(BIN)/pytest -m "not long" $(ALONE)
 
 test-all: $(STAMP) ## everything: every-row kills on real parts, long simulations
 	$(BIN)/pytest

@@ -67,6 +67,7 @@ class Unit:
     probe: str = ""
     wreck: Sequence[str] = ()
     scans: bool = False
+    undo_locks: Sequence[tuple[str, str]] = ()  # where the way back needs others; empty: `locks`
     retypes: Sequence[str] = ()  # quoted tables whose SELECT * has another result after it than before
 
 
@@ -172,7 +173,8 @@ def _unit(raw: Mapping[str, object]) -> Unit:
     values: dict[str, object] = dict(raw)
     for name in ("do", "undo", "wreck", "retypes"):
         values[name] = tuple(values[name])  # type: ignore[arg-type]
-    values["locks"] = tuple((table, mode) for table, mode in values["locks"])  # type: ignore[attr-defined]
+    for name in ("locks", "undo_locks"):  # a plan of an earlier version may lack the second
+        values[name] = tuple((table, mode) for table, mode in values.get(name, ()))  # type: ignore[attr-defined]
     return Unit(**values)  # type: ignore[arg-type]
 
 

@@ -7,6 +7,7 @@ Rule: an annotation that is not understood is an error, because one that is pass
     -- crossfade: partial orders.code reject               values of code without counterpart: reject, or record
     -- crossfade: reads-null orders.note                   the old version is proven to read NULL there
     -- crossfade: retype orders.code                       no prepared statement that reads it is kept
+    -- crossfade: binds orders_positive now                the old version keeps to this constraint already
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from crossfade.model.change import Policy
 from crossfade.model.errors import CrossfadeError, fail
 from crossfade.schema.parser import Comment, equals_sign, parse_expression, unwrap, words
 
-VERBS = ("up", "down", "partial", "reads-null", "retype")
+VERBS = ("up", "down", "partial", "reads-null", "retype", "binds")
 _SHAPES = {
     "up": "up TABLE.COLUMN = EXPRESSION",
     "down": "down TABLE.COLUMN = EXPRESSION",
     "partial": "partial TABLE.COLUMN reject, or record",
     "reads-null": "reads-null TABLE.COLUMN",
     "retype": "retype TABLE.COLUMN",
+    "binds": "binds CONSTRAINT now",
 }
 
 
@@ -76,6 +78,8 @@ def _read(comment: Comment) -> Annotation:
             reason = f"{word!r} is no policy for a value without counterpart"
             raise _wrong(comment, reason, f"did you mean {near[0]}?" if near else shape)
         policy = Policy(word)
+    elif verb == "binds":
+        return Annotation(verb, "", "", _constraint(comment, rest), "", policy, comment.text, comment.where)
     parts = _column(comment, verb, rest)
     return Annotation(verb, parts[0], parts[1], parts[2], expression, policy, comment.text, comment.where)
 
@@ -99,6 +103,17 @@ def _column(comment: Comment, verb: str, text: str) -> tuple[str, str, str]:
     if len(parts) not in (2, 3) or "*" in parts:
         raise _wrong(comment, f"{text!r} names no column with its table", f"write it as: {_SHAPES[verb]}")
     return ("", *parts) if len(parts) == 2 else parts  # type: ignore[return-value]
+
+
+def _constraint(comment: Comment, rest: str) -> str:
+    name, _, now = rest.rpartition(" ")
+    try:
+        kind, node = unwrap(parse_expression(name))
+    except ValueError:
+        kind, node = "", None
+    if now != "now" or kind != "column_ref" or len(node.fields) != 1:
+        raise _wrong(comment, f"{rest!r} names no constraint that binds now", f"write it as: {_SHAPES['binds']}")
+    return words(node.fields)[0]
 
 
 def _wrong(comment: Comment, reason: str, hint: str) -> CrossfadeError:

@@ -56,6 +56,11 @@ class Order:
         return self.unit.do if self.way == "do" else self.unit.undo
 
     @property
+    def locks(self) -> Sequence[tuple[str, str]]:
+        """What is locked first."""
+        return self.unit.locks if self.way == "do" else self.unit.undo_locks or self.unit.locks
+
+    @property
     def doing(self) -> str:
         """How a failure calls it."""
         verb = "" if self.way == "do" else "the way back of "
@@ -82,7 +87,7 @@ class Executor:
         Raises `schema-lock-not-granted`, `lease-lost`, `schema-refused`, `schema-unreachable`, and `Stopped`.
         """
         with self._sessions.open(order.doing) as session:
-            locks, clock = order.unit.locks, self._clock
+            locks, clock = order.locks, self._clock
             lookout = Lookout(self._settings.lock_timeout_ms / 1000)
             began_s, tries = clock.monotonic_s(), 0
             while True:
@@ -108,7 +113,7 @@ class Executor:
             self._track.require_leading(session)
             session.run(f"SET LOCAL lock_timeout = {self._settings.lock_timeout_ms}")
             there = unit.key in self._track.place_alone(session, order.change).in_place
-            granted_s = take(session, unit.locks, self._settings.lock_timeout_ms)
+            granted_s = take(session, order.locks, self._settings.lock_timeout_ms)
             started_s = clock.monotonic_s()
             if there != (order.way == "do"):
                 self._statements(session, order, go_on)
@@ -149,7 +154,7 @@ class Executor:
             doing=order.doing,
             asked_s=f"{asked_s:.1f}",
             tries=tries,
-            locks=", ".join(f"{mode} on {table}" for table, mode in order.unit.locks) or "none of its own",
+            locks=", ".join(f"{mode} on {table}" for table, mode in order.locks) or "none of its own",
             blockers="\n         ".join(map(str, blockers)) or "none is seen now",
         )
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from crossfade.model.errors import CrossfadeError, fail
-from crossfade.schema.catalog import Catalog, Column, Table
+from crossfade.schema.catalog import Catalog, Column, Constraint, Table
 from crossfade.schema.expressions import Expression, Reader
 from crossfade.schema.parser import Node, Statement
 
@@ -95,11 +95,37 @@ class AlteredColumn:
 
 
 @dataclass
+class NewConstraint:
+    """A constraint of a table that exists: kind c, f, u or p. `node` is its tree, with its name and whole names."""
+
+    name: str
+    kind: str
+    node: Node
+    columns: Sequence[str]
+    where: str
+    references: tuple[str, str] | None = None
+    valid: bool = True  # whether the rows that are there are checked, too
+    now: bool = False  # whether it binds the old version, which is said to keep to it
+    called: str = ""  # until purge, where another one has the name
+
+
+@dataclass
+class GoneConstraint:
+    """A constraint that goes."""
+
+    constraint: Constraint
+    where: str
+
+
+@dataclass
 class TableDelta:
     """What changes of one table that exists."""
 
     table: Table
     altered: dict[str, AlteredColumn] = field(default_factory=dict)
+    constraints: dict[str, NewConstraint] = field(default_factory=dict)
+    validated: dict[str, Constraint] = field(default_factory=dict)
+    gone: dict[str, GoneConstraint] = field(default_factory=dict)
     added: dict[str, AddedColumn] = field(default_factory=dict)
     renamed: dict[str, RenamedColumn] = field(default_factory=dict)  # by the old name
     dropped: dict[str, DroppedColumn] = field(default_factory=dict)
@@ -113,9 +139,15 @@ class TableDelta:
     @property
     def changes(self) -> bool:
         """Whether anything is left to do."""
-        return bool(self.added or self.renamed or self.dropped or self.retyped) or any(
-            one.changes for one in self.altered.values()
-        )
+        return bool(
+            self.added
+            or self.renamed
+            or self.dropped
+            or self.retyped
+            or self.constraints
+            or self.validated
+            or self.gone
+        ) or any(one.changes for one in self.altered.values())
 
     def old_name(self, name: str) -> str:
         """What a column that exists is called in the table now, given its name after the change."""

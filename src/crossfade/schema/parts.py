@@ -25,11 +25,12 @@ class Fill:
 
 @dataclass(frozen=True)
 class LateCheck:
-    """A CHECK that binds at detach, under another name until purge."""
+    """A CHECK that binds at detach, perhaps under another name until purge."""
 
     name: str
     meanwhile: str
     definition: str
+    valid: bool = True  # whether the rows that are there are checked, too
 
 
 @dataclass
@@ -43,6 +44,9 @@ class Parts:
     take_back: list[str] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
     settle: list[Unit] = field(default_factory=list)
+    unique: list[Unit] = field(default_factory=list)  # at detach, before anything is hidden
+    late: list[Unit] = field(default_factory=list)  # at detach, after everything else
+    pointed: set[str] = field(default_factory=set)  # quoted tables that expand locks with its own
     late_not_null: list[str] = field(default_factory=list)  # columns
     late_checks: list[LateCheck] = field(default_factory=list)
     bound: list[tuple[str, str]] = field(default_factory=list)  # do, undo: what needs NOT NULL first

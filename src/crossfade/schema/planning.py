@@ -22,6 +22,7 @@ from crossfade.schema.parts import Parts
 from crossfade.schema.reading import policies, read_script
 from crossfade.schema.recipes import (
     add_column,
+    add_constraint,
     alter_column,
     change_type,
     create_index,
@@ -76,7 +77,7 @@ def plan_change(name: str, sources: Sequence[Source], catalog: Catalog, options:
         backfill=tuple(fill for one in units for fill in one.backfill),
         settle=(*_all(units, "settle"), *late),
         record=tuple(version_rows.plan(net, row, number) for number, row in enumerate(net.version_rows, 1)),
-        detach=(*_all(units, "strict"), *unique, *_all(units, "hide")),
+        detach=(*_all(units, "strict"), *unique, *_all(units, "unique"), *_all(units, "hide"), *_all(units, "late")),
         purge=_all(units, "purge"),
         mappings=tuple(mapping for one in parts for mapping in one.mappings),
         purge_keeps=tuple(kept for one in units for kept in one.purge_keeps),
@@ -122,6 +123,10 @@ def _plan_table(id: str, delta: TableDelta, grouping: Grouping, both_changed: Wr
         drop_column.plan(parts, gone)
     for altered in delta.altered.values():
         alter_column.plan(parts, altered)
+    for new in delta.constraints.values():
+        add_constraint.plan(parts, new)
+    for name, one_there in delta.validated.items():
+        add_constraint.plan_validation(parts, name, one_there.definition)
     rename_column.carry_over(parts, grouping.catalog)
     after = replace(groups, filled=[one for one in groups.filled if one.drops])
     return parts, table_units(parts, pair, Pair(id, delta.table, after, both_changed, parts.hidden))
@@ -146,6 +151,7 @@ def _all(units: Sequence[TableUnits], stage: str) -> tuple[Unit, ...]:
 def _touched(net: NetChange) -> set[str]:
     """Every table whose shape changes, and those that new foreign keys point at."""
     keys = {*net.tables, *net.created, *(key for one in net.created.values() for key in one.references)}
+    keys |= {new.references for one in net.tables.values() for new in one.constraints.values() if new.references}
     return {f"{schema}.{name}" for schema, name in keys}
 
 

@@ -15,7 +15,7 @@ from crossfade.schema.catalog import Catalog
 from crossfade.schema.expressions import read_text
 from crossfade.schema.operations import DroppedColumn, NetChange, RenamedColumn, TableDelta, no_column
 from crossfade.schema.parser import Script, Statement, enum_name, unwrap, words
-from crossfade.schema.recipes import add_column, alter_column, change_type, create_index, create_table
+from crossfade.schema.recipes import add_column, add_constraint, alter_column, change_type, create_index, create_table
 
 _OWN_RELEASE = "make it by hand in a release of its own, between two versions that both work before and after it"
 _NO_FORM = {
@@ -30,13 +30,6 @@ _NO_FORM = {
         _OWN_RELEASE,
     ),
     "truncate_stmt": ("TRUNCATE", "what it removes cannot be brought back", _OWN_RELEASE),
-}
-_ALTER = {
-    "AT_AddConstraint": (
-        "adding a constraint to a table that exists",
-        "what the old version writes may break it, and the check reads the whole table under a lock",
-        "when no live version breaks it: ADD CONSTRAINT .. NOT VALID, then VALIDATE CONSTRAINT",
-    ),
 }
 
 
@@ -82,10 +75,13 @@ def _alter_table(net: NetChange, statement: Statement) -> None:
         elif subtype in ("AT_ColumnDefault", "AT_SetNotNull", "AT_DropNotNull"):
             amend = add_column.amend if command.name in delta.added else alter_column.read
             amend(net, delta, command, statement.where)
+        elif subtype == "AT_AddConstraint":
+            add_constraint.read(net, delta, getattr(command, "def").constraint, statement.where)
+        elif subtype == "AT_ValidateConstraint":
+            add_constraint.validate(delta, command.name, statement.where)
         else:
-            unknown = (f"ALTER TABLE with {subtype[3:]}", "crossfade knows no staged form of it", _OWN_RELEASE)
-            what, reason, way = _ALTER.get(subtype, unknown)
-            raise fail("schema-not-staged", where=statement.where, what=what, reason=reason, way=way)
+            what, reason = f"ALTER TABLE with {subtype[3:]}", "crossfade knows no staged form of it"
+            raise fail("schema-not-staged", where=statement.where, what=what, reason=reason, way=_OWN_RELEASE)
 
 
 def _drop_column(delta: TableDelta, name: str, missing_ok: bool, where: str) -> None:
@@ -93,6 +89,7 @@ def _drop_column(delta: TableDelta, name: str, missing_ok: bool, where: str) -> 
         if missing_ok:
             return
         raise no_column(delta, name, where)
+    add_constraint.let_go(delta, name)
     if delta.added.pop(name, None) is not None:
         return
     old = delta.old_name(name)
@@ -117,6 +114,7 @@ def _rename(net: NetChange, statement: Statement) -> None:
     delta = net.delta(node.relation, where)
     if not delta.has(node.subname):
         raise no_column(delta, node.subname, where)
+    add_constraint.not_renamed(delta, node.subname, where)
     if node.subname in delta.added:
         add_column.name_is_free(delta, node.newname, where)
         added = delta.added.pop(node.subname)
@@ -197,6 +195,9 @@ def _on_created(net: NetChange, statement: Statement) -> None:
 
 
 def _annotate(net: NetChange, annotation: Annotation) -> None:
+    if annotation.verb == "binds":
+        add_constraint.bind_now(net, annotation)
+        return
     delta = net.delta_of(annotation.schema, annotation.table, annotation.where)
     column, where = annotation.column, annotation.where
     if alter_column.annotate(net, delta, annotation):

@@ -27,6 +27,8 @@ class TableUnits:
     backfill: Sequence[Backfill] = ()
     settle: Sequence[Unit] = ()
     strict: Sequence[Unit] = ()  # checks that bind at detach, before anything is hidden
+    unique: Sequence[Unit] = ()
+    late: Sequence[Unit] = ()  # foreign keys, which may point at what has just become unique
     hide: Sequence[Unit] = ()
     purge: Sequence[Unit] = ()
     purge_keeps: Sequence[Kept] = field(default=())
@@ -40,6 +42,8 @@ def table_units(parts: Parts, pair: Pair, pair_hidden: Pair) -> TableUnits:
         _backfill(parts),
         tuple(parts.settle),
         _strict(parts),
+        tuple(parts.unique),
+        tuple(parts.late),
         _hide(parts, pair, pair_hidden),
         _purge(parts, pair),
         _purge_keeps(parts, pair_hidden),
@@ -62,7 +66,7 @@ def _expand(parts: Parts, pair: Pair) -> Sequence[Unit]:
         says="; ".join(parts.says),
         do=(*left, *parts.expand, *made),
         undo=(*dropped, *reversed(parts.take_back), *check),
-        locks=((parts.quoted, _BLOCKS),),
+        locks=tuple((table, _BLOCKS) for table in sorted({parts.quoted, *parts.pointed})),
         retypes=(parts.quoted,) if parts.delta.added or parts.delta.renamed or parts.delta.retyped else (),
     )
     if not parts.loosened:
@@ -131,11 +135,13 @@ def _backfill(parts: Parts) -> Sequence[Backfill]:
 
 def _strict(parts: Parts) -> Sequence[Unit]:
     checks = [(_not_null_name(parts, name), f"CHECK ({quote(name)} IS NOT NULL)") for name in parts.late_not_null]
-    checks += [(late.meanwhile, late.definition) for late in parts.late_checks]
+    unproven = [(late.meanwhile, late.definition) for late in parts.late_checks if not late.valid]
+    proven = [*checks, *((late.meanwhile, late.definition) for late in parts.late_checks if late.valid)]
+    checks = [*proven, *unproven]
     if not checks:
         return ()
     table = f"ALTER TABLE {parts.quoted}"
-    return (
+    bind = (
         Unit(
             key=f"bind:{parts.delta.says}",
             says="bind new rows to what the new version promises",
@@ -143,10 +149,15 @@ def _strict(parts: Parts) -> Sequence[Unit]:
             undo=tuple(f"{table} DROP CONSTRAINT IF EXISTS {quote(name)}" for name, _ in checks),
             locks=((parts.quoted, _BLOCKS),),
         ),
+    )
+    if not proven:
+        return bind
+    return (
+        *bind,
         Unit(
             key=f"validate:{parts.delta.says}",
             says="check the rows that are there",
-            do=tuple(f"{table} VALIDATE CONSTRAINT {quote(name)}" for name, _ in checks),
+            do=tuple(f"{table} VALIDATE CONSTRAINT {quote(name)}" for name, _ in proven),
             undo=("SELECT true",),  # the constraint goes with the unit before
             scans=True,
         ),
@@ -192,7 +203,11 @@ def _purge(parts: Parts, pair: Pair) -> Sequence[Unit]:
         units.append(Unit(key=key, says="the old shape is not kept in step any more", do=tuple(stop), locks=locks))
     do = [f"{table} DROP COLUMN {quote(name)}" for name in parts.hidden.values()]
     do += parts.purge
-    do += [f"{table} RENAME CONSTRAINT {quote(late.meanwhile)} TO {quote(late.name)}" for late in parts.late_checks]
+    do += [
+        f"{table} RENAME CONSTRAINT {quote(late.meanwhile)} TO {quote(late.name)}"
+        for late in parts.late_checks
+        if late.meanwhile != late.name
+    ]
     if do:
         pointed = {quote_table(*one.references) for one in _old_constraints(parts) if one.references}
         units.append(

@@ -98,6 +98,60 @@ CASES = [
             Write(GONE, "new", "UPDATE t SET note = NULL RETURNING note", [(None,)]),
         ],
     ),
+    Case(
+        "checks",
+        T.format("n int, note text"),
+        "ALTER TABLE t ADD CHECK (n > 0), ADD CONSTRAINT two CHECK (n <> id) NO INHERIT,"
+        " ADD CONSTRAINT later CHECK (note <> 'bad') NOT VALID, ADD COLUMN m int CHECK (m < 10);"
+        "ALTER TABLE t ADD CONSTRAINT now CHECK (note <> 'worse');\n-- crossfade: binds now now",
+        [
+            Write(BASE, "old", "INSERT INTO t VALUES (1, 5, 'bad')"),
+            Write(BOTH, "old", "INSERT INTO t VALUES (2, -1, 'x')"),
+            Write(BOTH, "old", "UPDATE t SET note = 'worse'", errors.CheckViolation),
+            Write(EQUAL, "old", "UPDATE t SET n = 3 WHERE id = 2"),
+            Write(HIDDEN, "new", "INSERT INTO t VALUES (3, -1, 'x', 1)", errors.CheckViolation),
+            Write(HIDDEN, "new", "INSERT INTO t VALUES (4, 4, 'x', 1)", errors.CheckViolation),
+            Write(HIDDEN, "new", "INSERT INTO t VALUES (5, 4, 'bad', 1)", errors.CheckViolation),
+            Write(HIDDEN, "new", "INSERT INTO t VALUES (6, 4, 'x', 11)", errors.CheckViolation),
+            Write(HIDDEN, "new", "INSERT INTO t VALUES (7, 4, 'x', 9)"),
+        ],
+    ),
+    Case(
+        "foreign keys",
+        "CREATE TABLE p (id bigint PRIMARY KEY, a int, b int, UNIQUE (a, b)); INSERT INTO p VALUES (1, 1, 1);"
+        + T.format("p_id bigint, a int, b int, parent bigint"),
+        "ALTER TABLE t ADD FOREIGN KEY (a, b) REFERENCES p (a, b) MATCH FULL ON DELETE SET NULL,"
+        ' ADD CONSTRAINT "T" FOREIGN KEY (p_id) REFERENCES p DEFERRABLE INITIALLY DEFERRED,'
+        " ADD FOREIGN KEY (parent) REFERENCES t (id) ON DELETE CASCADE;"
+        "ALTER TABLE t ADD COLUMN other bigint REFERENCES p DEFERRABLE INITIALLY DEFERRED",
+        [
+            Write(BOTH, "old", "INSERT INTO t VALUES (1, 7, 7, 7, 7)"),
+            Write(EQUAL, "old", "DELETE FROM t"),
+            Write(EQUAL, "new", "INSERT INTO t VALUES (2, 1, 1, 1, 2, 9)", errors.ForeignKeyViolation),
+            Write(EQUAL, "new", "INSERT INTO t VALUES (2, 1, 1, 1, 2, 1)"),
+            Write(HIDDEN, "new", "INSERT INTO t (id, parent) VALUES (3, 9)", errors.ForeignKeyViolation),
+            Write(HIDDEN, "new", "INSERT INTO t (id, p_id) VALUES (3, 9)", errors.ForeignKeyViolation),
+        ],
+    ),
+    Case(
+        "unique, and a primary key",
+        "CREATE TABLE t (id bigint, note text, n int, m int NOT NULL DEFAULT 1)",
+        "ALTER TABLE t ADD PRIMARY KEY (id, m), ADD UNIQUE (note, n) DEFERRABLE INITIALLY DEFERRED,"
+        " ADD CONSTRAINT alone UNIQUE NULLS NOT DISTINCT (n) INCLUDE (note), ADD COLUMN k int UNIQUE;"
+        "CREATE TABLE c (id bigint PRIMARY KEY); ALTER TABLE t ADD FOREIGN KEY (id) REFERENCES c",
+        [
+            Write(BOTH, "old", "INSERT INTO t VALUES (1, 'a', 1), (1, 'a', 1)"),
+            Write(BOTH, "old", "DELETE FROM t"),
+            Write(HIDDEN, "new", "INSERT INTO t (id) VALUES (NULL)", errors.NotNullViolation),
+            Write(GONE, "new", "INSERT INTO t (id) VALUES (5)", errors.ForeignKeyViolation),
+        ],
+    ),
+    Case(
+        "validating what was added before",
+        T.format("n int") + "; ALTER TABLE t ADD CONSTRAINT c CHECK (n > 0) NOT VALID",
+        "ALTER TABLE t VALIDATE CONSTRAINT c",
+        [Write(EQUAL, "old", "INSERT INTO t VALUES (1, -1)", errors.CheckViolation)],
+    ),
 ]
 
 

@@ -211,13 +211,98 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "  known: amount, id, note, reference, state\n"
         "hint: write the change against the schema as it is in the database now",
     ),
-    "constraint": (
-        "ALTER TABLE orders ADD CONSTRAINT c CHECK (id > 0)",
+    "exclusion constraint": (
+        "ALTER TABLE orders ADD EXCLUDE (id WITH =)",
         {},
-        "error[schema-not-staged]: 7.sql:1: adding a constraint to a table that exists has no safe form yet\n"
-        "  reason: what the old version writes may break it, and the check reads the whole table "
-        "under a lock\n"
-        "hint: when no live version breaks it: ADD CONSTRAINT .. NOT VALID, then VALIDATE CONSTRAINT",
+        "error[schema-not-staged]: 7.sql:1: a constraint of this kind on a table that exists has no safe form yet\n"
+        "  reason: only CHECK, FOREIGN KEY, UNIQUE and PRIMARY KEY, written out and enforced, can be added while others"
+        " read and write: EXCLUDE has no index that is built beside the writes, and USING INDEX hides its columns\n"
+        "hint: write UNIQUE or PRIMARY KEY with its columns; make an exclusion constraint by hand, while nobody writes",
+    ),
+    "inline primary key": (
+        "ALTER TABLE log ADD COLUMN x int PRIMARY KEY",
+        {},
+        "error[schema-not-staged]: 7.sql:1: a primary key on the new column x has no safe form yet\n"
+        "  reason: it takes a lock that blocks everybody while the table is read or rewritten, or "
+        "binds the old version\n"
+        "hint: add the plain column now; in a later release, by hand: ADD CONSTRAINT .. NOT VALID, "
+        "then VALIDATE CONSTRAINT; or a unique index",
+    ),
+    "second primary key": (
+        "ALTER TABLE orders ADD PRIMARY KEY (reference)",
+        {},
+        "error[schema-not-staged]: 7.sql:1: a second primary key on public.orders has no safe form yet\n"
+        "  reason: there is one already\n"
+        "hint: drop the other one in a release before",
+    ),
+    "constraint name taken": (
+        "ALTER TABLE orders ADD CONSTRAINT orders_check CHECK (id > 0)",
+        {},
+        "error[schema-not-staged]: 7.sql:1: a constraint called orders_check on public.orders has no safe form yet\n"
+        "  reason: there is one of that name already\n"
+        "hint: give it a name of its own",
+    ),
+    "unique over no column": (
+        "ALTER TABLE orders ADD UNIQUE (nobody)",
+        {},
+        "error[schema-not-found]: 7.sql:1: public.orders has no column nobody\n"
+        "  known: amount, id, note, reference, state\n"
+        "hint: write the change against the schema as it is in the database now",
+    ),
+    "check over another table": (
+        "ALTER TABLE orders ADD CHECK (held.id > 0)",
+        {},
+        "error[schema-expression]: 7.sql:1: this expression cannot keep two shapes in step\n"
+        "  expression: held.id > 0\n"
+        "  reason:     held.id is no column it may read; it may read: amount, id, note, reference, state\n"
+        "hint: name columns of the same table, as the version it reads for knows them",
+    ),
+    "foreign key of what exists to nothing": (
+        "ALTER TABLE orders ADD FOREIGN KEY (id) REFERENCES nobody",
+        {},
+        "error[schema-not-found]: 7.sql:1: there is no table nobody\n"
+        "  known: public.orders, public.held, public.log, public.parted, public.alembic_version\n"
+        "hint: write the change against the schema as it is in the database now",
+    ),
+    "foreign key of a partitioned table": (
+        "ALTER TABLE parted ADD FOREIGN KEY (id) REFERENCES held",
+        {},
+        "error[schema-not-staged]: 7.sql:1: changing public.parted, a partitioned table, has no "
+        "safe form yet\n"
+        "  reason: its rows are not filled and kept in step one table at a time\n"
+        "hint: make the change by hand, in a release whose two versions both work before and after it",
+    ),
+    "validating nothing": (
+        "ALTER TABLE orders VALIDATE CONSTRAINT nobody",
+        {},
+        "error[schema-not-found]: 7.sql:1: public.orders has no constraint nobody\n"
+        "  known: orders_check, orders_pkey\n"
+        "hint: write the change against the schema as it is in the database now",
+    ),
+    "renaming after a constraint": (
+        "ALTER TABLE orders ADD CHECK (note <> ''); ALTER TABLE orders RENAME note TO memo",
+        {},
+        "error[schema-not-staged]: 7.sql:1: renaming public.orders.note after a constraint over it"
+        " has no safe form yet\n"
+        "  reason: the constraint is written over the name before\n"
+        "hint: write the RENAME first, and the constraint over the new name",
+    ),
+    "binding now what is not there": (
+        "ALTER TABLE orders ADD CONSTRAINT c CHECK (id > 0), ADD CONSTRAINT u UNIQUE (note);\n"
+        "-- crossfade: binds u now",
+        {},
+        "error[schema-annotation]: 7.sql:2: this annotation is not understood\n"
+        "  annotation: binds u now\n"
+        "  reason:     u is none of them\n"
+        "hint: checks and foreign keys that this change adds: c",
+    ),
+    "binding later": (
+        "-- crossfade: binds c soon",
+        {},
+        "error[schema-annotation]: 7.sql:1: this annotation is not understood\n"
+        "  annotation: binds c soon\n"
+        "  reason:     'c soon' names no constraint that binds now\n"
+        "hint: write it as: binds CONSTRAINT now",
     ),
     "cluster": (
         "ALTER TABLE orders CLUSTER ON orders_pkey",
@@ -241,24 +326,6 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "safe form yet\n"
         "  reason: its rows are not filled and kept in step one table at a time\n"
         "hint: make the change by hand, in a release whose two versions both work before and after it",
-    ),
-    "inline check": (
-        "ALTER TABLE orders ADD COLUMN x int CHECK (x > 0)",
-        {},
-        "error[schema-not-staged]: 7.sql:1: a CHECK on the new column x has no safe form yet\n"
-        "  reason: it takes a lock that blocks everybody while the table is read or rewritten, or "
-        "binds the old version\n"
-        "hint: add the plain column now; in a later release, by hand: ADD CONSTRAINT .. NOT VALID, "
-        "then VALIDATE CONSTRAINT; or a unique index",
-    ),
-    "inline foreign key": (
-        "ALTER TABLE orders ADD COLUMN x int REFERENCES held",
-        {},
-        "error[schema-not-staged]: 7.sql:1: a foreign key on the new column x has no safe form yet\n"
-        "  reason: it takes a lock that blocks everybody while the table is read or rewritten, or "
-        "binds the old version\n"
-        "hint: add the plain column now; in a later release, by hand: ADD CONSTRAINT .. NOT VALID, "
-        "then VALIDATE CONSTRAINT; or a unique index",
     ),
     "storage": (
         "ALTER TABLE orders ADD COLUMN x text COMPRESSION lz4",
@@ -577,7 +644,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "error[schema-annotation]: 7.sql:1: this annotation is not understood\n"
         "  annotation: please\n"
         "  reason:     there is no annotation 'please'\n"
-        "hint: the annotations are: up, down, partial, reads-null, retype",
+        "hint: the annotations are: up, down, partial, reads-null, retype, binds",
     ),
     "annotation without column": (
         "-- crossfade: up c = note",

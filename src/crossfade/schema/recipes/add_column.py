@@ -15,15 +15,12 @@ from crossfade.schema.naming import quote
 from crossfade.schema.operations import AddedColumn, NetChange, TableDelta
 from crossfade.schema.parser import Node, copied, enum_name, parse_expression, print_statement, print_type, words
 from crossfade.schema.parts import Fill, Parts
-from crossfade.schema.recipes import add_sequence
+from crossfade.schema.recipes import add_constraint, add_sequence
 
 _EXACT = ("bool", "int2", "int4", "int8", "text", "varchar", "bytea", "uuid", "date", "timestamp", "timestamptz")
 _VIRTUAL_SINCE = 180000
 _INLINE = {
-    "CONSTR_CHECK": "a CHECK",
-    "CONSTR_UNIQUE": "UNIQUE",
     "CONSTR_PRIMARY": "a primary key",
-    "CONSTR_FOREIGN": "a foreign key",
 }
 
 
@@ -42,6 +39,7 @@ def read(net: NetChange, delta: TableDelta, command: Node, where: str) -> None:
         added.exact = False
     if column.storage_name or column.compression:
         raise _not_staged(where, f"a storage setting on the new column {added.name}", "ALTER COLUMN .. SET STORAGE")
+    constraints: list[Node] = []
     for wrapped in column.constraints:
         constraint = wrapped.constraint
         kind = enum_name(constraint, "contype")
@@ -53,12 +51,19 @@ def read(net: NetChange, delta: TableDelta, command: Node, where: str) -> None:
             add_sequence.identity(added, constraint)
         elif kind == "CONSTR_GENERATED":
             added.computed = _computed(net, delta, added, constraint)
+        elif kind in ("CONSTR_CHECK", "CONSTR_UNIQUE", "CONSTR_FOREIGN"):
+            constraints.append(copied(constraint))
+        elif constraints and kind.startswith("CONSTR_ATTR_"):
+            constraints[-1].deferrable |= kind in ("CONSTR_ATTR_DEFERRABLE", "CONSTR_ATTR_DEFERRED")
+            constraints[-1].initdeferred |= kind == "CONSTR_ATTR_DEFERRED"
         elif kind != "CONSTR_NULL":
             what = f"{_INLINE.get(kind, kind)} on the new column {added.name}"
             raise _not_staged(where, what, "ADD CONSTRAINT .. NOT VALID, then VALIDATE CONSTRAINT; or a unique index")
     if counted:
         add_sequence.serial(net, delta, added)
     delta.added[added.name] = added
+    for one in constraints:
+        add_constraint.read(net, delta, one, where, added.name)
 
 
 def amend(net: NetChange, delta: TableDelta, command: Node, where: str) -> None:

@@ -142,7 +142,13 @@ def _stays(walk):  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize(
     ("kind", "wanted"),
-    [("backfilled", "completed"), ("smoked", "completed"), ("shifted(50)", "rolled_back"), ("retired", "rolled_back")],
+    [
+        ("backfilled", "completed"),
+        ("smoked", "completed"),
+        ("shifted(50)", "rolled_back"),
+        ("retired", "rolled_back"),
+        ("detached", "rolled_back"),
+    ],
 )
 def test_a_failover_that_lost_the_expansion_is_noticed(tmp_path: Path, kind: str, wanted: str) -> None:
     run = Simulated(9, tmp_path, engine=FakeSchemaEngine())

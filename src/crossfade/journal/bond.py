@@ -52,6 +52,11 @@ class Bond:
             return finding if raced.outcome is Outcome.BOUND else raced
         return finding
 
+    def look(self, connection: Connection) -> Finding:
+        """Judge; writes nothing."""
+        facts = self.ask(connection)
+        return judge(self.spool_facts(), facts, self._environment)
+
     def adopt(self, connection: Connection, note: Callable[[Finding], Row]) -> Row:
         """Bind anew to a database that is behind; `note` records what was found, before it is done."""
         facts = self.ask(connection)

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from crossfade.journal.epoch import Actor
-from crossfade.journal.link import Link
+from crossfade.journal.link import BoundedConnection, Link
 from crossfade.journal.sql import query
 from crossfade.model.errors import CrossfadeError, fail
 from crossfade.model.ports import Clock
@@ -34,7 +34,8 @@ class PostgresLease:
 
     `holder` is unique to this run of the walker. `epoch_floor` is the highest epoch known on this host, so that
     a database restored from an older copy cannot give one out twice. `ended` is who acted last on this host, where
-    that process is gone.
+    that process is gone. `require_own` is asked of every new connection: the lease's row is copied by a failover as
+    well, and renewing it there would be leading on a database that nobody has accepted.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class PostgresLease:
         holder: str,
         epoch_floor: Callable[[], int] = lambda: 0,
         ended: Callable[[], Actor | None] = lambda: None,
+        require_own: Callable[[BoundedConnection], None] = lambda _connection: None,
     ) -> None:
         self._service = service
         self._ttl_s = ttl_s
@@ -54,7 +56,7 @@ class PostgresLease:
         self._holder = holder
         self._epoch_floor = epoch_floor
         self._ended = ended
-        self._link = Link(admin_url, clock)
+        self._link = Link(admin_url, clock, require_own)
         self._thread = threading.RLock()
         self._epoch = 0
         self._leads_until_s: float | None = None
@@ -67,7 +69,7 @@ class PostgresLease:
     def acquire(self) -> int:
         """Become the leader and return the epoch. Raises `lease-held` and `journal-unreachable`.
 
-        Bind the journal first: this asks whatever database it is given.
+        Bind the journal first; also raises what `require_own` does.
         """
         with self._thread:
             with self._link.call("give the lease") as connection:
@@ -88,7 +90,7 @@ class PostgresLease:
         return until_s is not None and self._clock.monotonic_s() < until_s
 
     def renew(self) -> bool:
-        """Try to renew; False where the database did not answer or another leads."""
+        """Try to renew; False where the database did not answer, is not the bound one, or another leads."""
         with self._thread:
             if self._leads_until_s is None:
                 return False
@@ -96,7 +98,9 @@ class PostgresLease:
                 with self._link.call("renew the lease") as connection:
                     sent_s = self._clock.monotonic_s()
                     row = connection.execute(query("renew_lease"), self._values()).fetchone()
-            except CrossfadeError:
+            except CrossfadeError as error:
+                if error.id != "journal-unreachable":  # a failover, or another's database: nothing may be done there
+                    self._leads_until_s = None
                 return False
             if row is None:  # another leads, or the database lost the lease: this claim is over
                 self._leads_until_s = None

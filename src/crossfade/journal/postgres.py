@@ -18,6 +18,9 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
+
+import psycopg
 
 from crossfade.journal.binding import Finding
 from crossfade.journal.bond import Bond
@@ -72,6 +75,15 @@ class PostgresJournal:
                     raise
             assert self._found is not None
             return self._found
+
+    def require_own(self, connection: psycopg.Connection[Any]) -> None:
+        """Raise `journal-behind` or `journal-foreign` unless this connection leads to the bound database.
+
+        For whoever acts in that database beside the journal: a failover must show before the first act, not at the
+        next row.
+        """
+        with self._writing:  # the spool may not get a row between what the database and the spool are asked
+            self._bond.look(connection).require_bound(self._service)
 
     def append(self, release: str, kind: RowKind, state: Mapping[str, object], data: Mapping[str, object]) -> Row:
         """Write a row to spool and database; after any exception the row has not happened.

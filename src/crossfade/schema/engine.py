@@ -29,7 +29,7 @@ from crossfade.schema.attic import Attic
 from crossfade.schema.compare import Comparison
 from crossfade.schema.concurrent import ConcurrentExecutor
 from crossfade.schema.executor import Also, Executor, Order
-from crossfade.schema.session import Session, Sessions, Stopped
+from crossfade.schema.session import RequireOwn, Session, Sessions, Stopped, anybodys
 from crossfade.schema.track import TRY, Place, Track
 
 _SYNC = "purge-sync:"
@@ -68,7 +68,8 @@ class PostgresSchemaEngine:
     """Satisfies the port `SchemaEngine`. `filler` is given the id of the change that it fills.
 
     `fenced` is off on a scratch copy, where there is no lease; the epoch is 0 there. `before_row` and `after_row`
-    are called with the unit's key just before its row is written and when it is durable.
+    are called with the unit's key just before its row is written and when it is durable. `require_own` is asked of
+    every new session, and what it raises ends the act: after a failover nothing is walked until that is accepted.
     """
 
     def __init__(
@@ -84,8 +85,9 @@ class PostgresSchemaEngine:
         jitter: Callable[[], float] = _DRAW,
         before_row: Callable[[str], None] = lambda _unit: None,
         after_row: Callable[[str], None] = lambda _unit: None,
+        require_own: RequireOwn = anybodys,
     ) -> None:
-        self._sessions = Sessions(admin_url, clock)
+        self._sessions = Sessions(admin_url, clock, require_own=require_own)
         self._track = Track(service, epoch, fenced=fenced, before_row=before_row, after_row=after_row)
         self._filler = filler
         self._settings = settings
@@ -159,9 +161,12 @@ class PostgresSchemaEngine:
             return self._measured(act)
 
     def attach(self, change: Change, go_on: GoOn, say: Say) -> Measured:
-        """HIDDEN to EQUAL, and what a failed detach left; not once a purge has begun."""
+        """HIDDEN to EQUAL, and what a failed detach left; not once a purge has begun.
+
+        Before EQUAL nothing is hidden, so nothing is done: a failover can lose more than the detach.
+        """
         with self._act("attach", change, go_on, say) as act:
-            place, change = self._place(act, Stage.EQUAL, Stage.HIDDEN)
+            place, change = self._place(act, Stage.BASE, Stage.BOTH, Stage.EQUAL, Stage.HIDDEN)
             if any(unit.key in place.in_place for unit in change.purge):
                 raise _wrong_stage(act, f"{place.stage}, and its purge has begun", (Stage.EQUAL, Stage.HIDDEN))
             last = self._reach(act, Stage.EQUAL) if place.stage is Stage.HIDDEN else None

@@ -85,13 +85,23 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
         return self.execute(statement.encode()).rowcount
 
 
+RequireOwn = Callable[[psycopg.Connection[Any]], None]
+
+
+def anybodys(_connection: psycopg.Connection[Any]) -> None:
+    """Every database will do."""
+
+
 class Sessions:
     """Opens sessions to one database, or to a pooler's `console`, which takes no options and knows no parameters."""
 
-    def __init__(self, admin_url: str, clock: Clock, *, console: bool = False) -> None:
+    def __init__(
+        self, admin_url: str, clock: Clock, *, console: bool = False, require_own: RequireOwn = anybodys
+    ) -> None:
         self._admin_url = admin_url
         self._clock = clock
         self._console = console
+        self._require_own = require_own  # raises where this is not the database that is walked, or not yet accepted
 
     @contextmanager
     def open(self, doing: str, *, outlives: bool = False) -> Iterator[Session]:
@@ -159,6 +169,11 @@ class Sessions:
             options=None if self._console else options,
         )
         session.clock = self._clock
+        try:
+            self._require_own(session)
+        except BaseException:
+            session.close()
+            raise
         return session
 
     def _address(self) -> str:

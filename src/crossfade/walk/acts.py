@@ -33,6 +33,7 @@ from crossfade.walk.loop import Look, Progress
 
 Probe = Callable[[Address, str], Answer]
 LOG_LINES = 12
+NOT_OURS = ("lease-lost", "journal-behind", "journal-foreign")  # nothing failed: this walker may do nothing now
 UNREACHABLE_FOR_S = 30.0  # a tool or proxy that does not answer is asked again for this long; then the act has failed
 
 
@@ -103,6 +104,11 @@ class ReleaseActs:
             except CrossfadeError:
                 return  # the observer reports an unreachable proxy; the mark is set with the next share
 
+    def let_go(self) -> None:
+        """Begin nothing more, and stop soon what is under way of the schema: another walker goes on."""
+        self._changing = None
+        self._background.close()
+
     def slice(self, step: Step, state: State) -> Look:
         """Do, or look at, the act of this state."""
         now_s = self._parts.clock.monotonic_s()
@@ -110,7 +116,7 @@ class ReleaseActs:
         try:
             look = self._look(step, state)
         except CrossfadeError as error:
-            if error.id == "lease-lost":
+            if error.id in NOT_OURS:
                 raise
             dark_s = now_s - self._dark_since.setdefault(step.act, now_s)
             if error.exit is Exit.UNREACHABLE and dark_s < UNREACHABLE_FOR_S:

@@ -92,6 +92,7 @@ def memory(site: Site, die_after_row: int | None = None, die_after_act: int | No
         holder=f"{os.getpid()}-{secrets.token_hex(4)}",
         epoch_floor=lock.current,
         ended=lock.ended,
+        require_own=lambda connection: journal.require_own(connection),
     )
     journal = PostgresJournal(
         url,
@@ -208,7 +209,7 @@ def parts_of(site: Site, release: Release, lanes: Lanes, held: Memory, proxy: Pr
         prove_ready_check=lambda: ReadyCheck(site, lanes.new).prove(),  # where only the schema moves there is no lane
         smoke=pinned_smoke,
         foreign=foreign,
-        change=change_walk_of(site, release, lanes, held.lease, latency_ms, held.after_act),
+        change=change_walk_of(site, release, lanes, held.lease, latency_ms, held.after_act, held.durable.require_own),
     )
 
 
@@ -219,6 +220,7 @@ class Walking:
     walker: Walker
     lanes: Lanes
     observer: LiveObserver
+    acts: ReleaseActs
 
 
 def walking(
@@ -232,5 +234,6 @@ def walking(
     events = site.state_dir / "events" / f"{release.id}.jsonl"
     asks = Asks(site.state_dir)
     observer = LiveObserver(site.config, lanes, parts, records, judge, asks, events, behind, latency)
-    walker = Walker(release, held.journal, held.lease, observer, ReleaseActs(lanes, parts), site.clock)
-    return Walking(walker, lanes, observer)
+    acts = ReleaseActs(lanes, parts)
+    walker = Walker(release, held.journal, held.lease, observer, acts, site.clock)
+    return Walking(walker, lanes, observer, acts)

@@ -76,7 +76,7 @@ class Controller:
                     if error.id not in self._tolerated:
                         raise
                     self._waits = error.message
-                    self._walking = None  # read the journal again before the next act
+                    self._forget()  # read the journal again before the next act
                     if error.id == "journal-behind":
                         self._held.lease.release()  # a failover in mid-release: bind again before leading on
                     if error.id == "lease-held":
@@ -94,6 +94,12 @@ class Controller:
         if self._records is not None:
             self._records.close()
             self._records = None
+
+    def _forget(self) -> None:
+        """Let the walker go, with what it has begun; the next one reads the journal."""
+        walking_now, self._walking = self._walking, None
+        if walking_now is not None:
+            walking_now.acts.let_go()
 
     def _once(self) -> None:
         self._lead()
@@ -124,11 +130,12 @@ class Controller:
             if self._behind and self._site.config.service.on_failover == "continue":
                 self._held.durable.adopt("on_failover = continue")
                 self._behind = ""
+                self._forget()  # another walker looks at the schema anew
             if self._behind:
                 return  # a failover or a restored database: only the fader to old may move until adopted
             if self._keeper is None or not self._held.lease.renew():
                 self._held.lease.acquire()
-                self._walking = None
+                self._forget()
                 with self._held.guard():
                     pass  # the lock names this process from here on: overtaken walkers stop, a successor need not wait
             self._held.journal.copy_up()
@@ -198,7 +205,7 @@ class Controller:
     def _adopt(self, ask: Ask) -> str:
         self._held.durable.adopt(ask.who)
         self._behind = ""
-        self._walking = None
+        self._forget()
         return "the database is this service's journal from here on"
 
     # -- telling ----------------------------------------------------------------------------------

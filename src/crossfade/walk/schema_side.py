@@ -18,7 +18,7 @@ from crossfade.schema.census import Census, LaneName, left_over
 from crossfade.schema.engine import PostgresSchemaEngine
 from crossfade.schema.leaf import row_search_path
 from crossfade.schema.rights import lane_rights, require_lane_roles_without_ddl
-from crossfade.schema.session import Sessions
+from crossfade.schema.session import RequireOwn, Sessions, anybodys
 from crossfade.walk.acts import Lanes
 from crossfade.walk.addresses import admin_url, lane_roles
 from crossfade.walk.change_walk import ChangeWalk
@@ -34,16 +34,26 @@ def schema_engine(
     epoch: Callable[[], int] = lambda: 0,
     latency_ms: LatencyMs = lambda: None,
     after_act: Callable[[str], None] = lambda _unit: None,
+    require_own: RequireOwn = anybodys,
 ) -> PostgresSchemaEngine:
     """The engine on the service's own database. Without an epoch it only reads: its acts would be refused."""
     config, clock = site.config, site.clock
     url, service = admin_url(config.database), config.service.name
 
     def filler(change: str) -> Filler:
-        connect = Sessions(url, clock).beside
+        connect = Sessions(url, clock, require_own=require_own).beside
         return Filler(connect, service, change, lambda: config.schema, clock, engine.fence, latency_ms)
 
-    engine = PostgresSchemaEngine(url, service, clock, config.schema, epoch, filler=filler, after_row=after_act)
+    engine = PostgresSchemaEngine(
+        url,
+        service,
+        clock,
+        config.schema,
+        epoch,
+        filler=filler,
+        after_row=after_act,
+        require_own=require_own,
+    )
     return engine
 
 
@@ -80,8 +90,12 @@ def change_walk_of(
     lease: PostgresLease,
     latency_ms: LatencyMs,
     after_act: Callable[[str], None],
+    require_own: RequireOwn,
 ) -> ChangeWalk | None:
-    """The schema's side of one release; None where it walks no change and none stands open."""
+    """The schema's side of one release; None where it walks no change and none stands open.
+
+    `require_own` keeps it from a database that a failover or a restore put in place of the one that was left.
+    """
     data = release.data
     if not data.get("change"):
         return None
@@ -89,7 +103,7 @@ def change_walk_of(
     roles = cast("Mapping[str, str]", data.get("roles") or {})
 
     return ChangeWalk(
-        schema_engine(site, lambda: lease.epoch, latency_ms, after_act),
+        schema_engine(site, lambda: lease.epoch, latency_ms, after_act, require_own),
         change,
         str(data["change_version"]),
         release.path.old_version,

@@ -127,6 +127,7 @@ class Walker:
             holder=self.holder,
             epoch_floor=self.lock.current,
             ended=self.lock.ended,
+            require_own=lambda connection: self.journal.require_own(connection),
         )
         self.journal = PostgresJournal(
             self.admin_url,

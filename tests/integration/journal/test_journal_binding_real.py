@@ -105,9 +105,8 @@ def test_a_database_restored_from_an_older_backup_is_behind_until_adopted(walker
     again = walker(holder=one.holder)
     finding = again.journal.bind()
     assert (finding.outcome, finding.found, finding.expected) == ("behind", "last row 1", "row 3")
-    again.lease.acquire()
     with pytest.raises(CrossfadeError) as caught:
-        again.journal.append("r1", RowKind.INTENT, STATE, {})
+        again.lease.acquire()
     assert (caught.value.id, caught.value.exit) == ("journal-behind", Exit.INCONCLUSIVE)
     back = again.journal.append_local("r1", RowKind.RESULT, {"fader": "old"}, {})
     note = again.journal.adopt("ada")
@@ -122,6 +121,7 @@ def test_a_database_restored_from_an_older_backup_is_behind_until_adopted(walker
         "by": "ada",
     }
     assert again.journal.bind().outcome == "bound"
+    again.lease.acquire()
     again.journal.copy_up()
     assert again.journal.settled()
     assert [row.seq for row in again.journal.rows()] == [1, 2, 3, back.seq, note.seq]
@@ -160,15 +160,23 @@ def test_a_promoted_standby_is_behind_and_noticed_in_mid_release(walker, new_clu
         connection.execute("SELECT pg_promote()")
     one.journal._link._admin_url = standby.admin_url()  # the address now leads to the promoted standby
     one.journal._unbound_link._admin_url = standby.admin_url()
+    one.lease._link._admin_url = standby.admin_url()
     with pytest.raises(CrossfadeError) as caught:
         one.journal.append("r1", RowKind.INTENT, STATE, {})
     assert caught.value.id == "journal-behind"
     assert (caught.value.facts["found"], caught.value.facts["expected"]) == ("timeline 2", "timeline 1")
+    assert one.lease.leading()
+    assert not one.lease.renew(), "the lease's row is there as well, and nobody has accepted where"
+    assert not one.lease.leading()
+    with pytest.raises(CrossfadeError) as caught:
+        one.lease.acquire()
+    assert caught.value.id == "journal-behind"
     physical_copy = refused(walker(admin_url=standby.admin_url(), state=tmp_path / "other"))
     assert physical_copy.facts["reason"] == "the database has a journal, the state directory has none"
     one.journal.append_local("r1", RowKind.RESULT, {"fader": "old"}, {})
     one.journal.adopt("on_failover = continue")
     assert one.journal.bind().outcome == "bound"
+    one.lease.acquire()
     assert one.journal.append("r1", RowKind.EVENT, STATE, {}).seq == 5
     one.journal.copy_up()
     assert one.journal.settled()

@@ -133,3 +133,12 @@ def test_a_scratch_copy_without_a_lease_is_walked_unfenced(walk, home) -> None:
     home.ask("DELETE FROM crossfade.lease")
     walk.but(fenced=False).through(*FORWARD)
     assert home.ask("SELECT DISTINCT epoch FROM crossfade.schema_act") == [(0,)]
+
+
+def test_nothing_hidden_is_nothing_to_attach(walk, home) -> None:
+    """After a failover that lost more than the detach, the way back of the release attaches all the same."""
+    for before in ((), ("expand",)):
+        walk.through(*before)
+        rows, catalog = home.acts(), home.catalog()
+        assert walk.act("attach") == {"steps": []}
+        assert (home.acts(), home.catalog()) == (rows, catalog)

@@ -160,11 +160,25 @@ CREATE TABLE {attic} AS SELECT {columns} FROM {table} WHERE ({only_new}) AND {ho
 -- count_attic --
 SELECT {counts} FROM {attic}
 
+-- snapshot --
+SELECT pg_current_snapshot()::text
+
+-- written_before --
+-- Whether a row's version is one that the snapshot saw. xmin has 32 bits; its epoch is that of the newest id not above.
+pg_visible_in_snapshot(greatest(
+    xmin::text::bigint + ((pg_snapshot_xmax(pg_current_snapshot())::text::bigint >> 32) << 32)
+    - CASE WHEN xmin::text::bigint > (pg_snapshot_xmax(pg_current_snapshot())::text::bigint & 4294967295)
+        THEN 4294967296 ELSE 0 END,
+    0
+)::text::xid8, {before}::pg_snapshot)
+
 -- missing_in_attic --
 -- Rows of the table that hold something and are not in the attic as they are. As text, since some types know no
 -- equality; EXCEPT ALL: what is there twice is kept twice.
 SELECT count(*) FROM (
-    SELECT kept::text FROM (SELECT {compared} FROM {table} WHERE ({only_new}) AND {holds}) AS kept
+    SELECT kept::text FROM (
+        SELECT {compared} FROM {table} WHERE ({only_new}) AND {holds} AND {written_before}
+    ) AS kept
     EXCEPT ALL
     SELECT kept::text FROM (SELECT {compared} FROM {attic}) AS kept
 ) AS missing

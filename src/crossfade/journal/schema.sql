@@ -103,14 +103,16 @@ CREATE TABLE crossfade.mismatch (
 );
 CREATE INDEX mismatch_change ON crossfade.mismatch (change);
 
+-- From here on IF NOT EXISTS: a database whose schema crossfade was dropped has these still, in use by its triggers.
+
 -- The functions of the triggers that keep two shapes in step. The application's roles run them as themselves, so they
 -- need the schema; only `note` writes, and only when a trigger calls it.
-CREATE SCHEMA crossfade_sync;
+CREATE SCHEMA IF NOT EXISTS crossfade_sync;
 COMMENT ON SCHEMA crossfade_sync IS 'Functions of triggers that keep two shapes of a table in step.';
 GRANT USAGE ON SCHEMA crossfade_sync TO PUBLIC;
 
-CREATE FUNCTION crossfade_sync.note(change text, table_name text, kind text, key jsonb, data jsonb) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+CREATE OR REPLACE FUNCTION crossfade_sync.note(change text, table_name text, kind text, key jsonb, data jsonb)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
     IF pg_trigger_depth() > 0 THEN
         INSERT INTO crossfade.mismatch (change, table_name, kind, key, data)
@@ -122,14 +124,14 @@ $$;
 GRANT EXECUTE ON FUNCTION crossfade_sync.note(text, text, text, jsonb, jsonb) TO PUBLIC;
 
 -- Which shape a lane's role writes; asked by a trigger only where a write itself does not tell.
-CREATE TABLE crossfade_sync.lane (
+CREATE TABLE IF NOT EXISTS crossfade_sync.lane (
     role name PRIMARY KEY,
     shape text NOT NULL CHECK (shape IN ('old', 'new'))
 );
 GRANT SELECT ON crossfade_sync.lane TO PUBLIC;
 
 -- What was dropped, kept until its date.
-CREATE SCHEMA crossfade_attic;
+CREATE SCHEMA IF NOT EXISTS crossfade_attic;
 COMMENT ON SCHEMA crossfade_attic IS 'Columns and tables that a change dropped, kept until their date.';
 
 CREATE TABLE crossfade.attic (

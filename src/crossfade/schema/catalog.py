@@ -100,6 +100,7 @@ class Table:
     row_security: bool = False
     published: bool = False
     definition: str = ""
+    options: str = ""  # of a view: "security_barrier=true"
     rows: int = field(default=0, compare=False)  # the planner's estimate
 
     def column(self, name: str) -> Column | None:
@@ -131,6 +132,11 @@ class Catalog:
     domains: frozenset[str] = frozenset()  # those with a constraint, "schema.name"
     types: frozenset[str] = frozenset()
     version: int = 0  # server_version_num
+    sequences: frozenset[str] = frozenset()
+    schemas: frozenset[str] = frozenset()
+    extensions: frozenset[str] = frozenset()
+    routines: Mapping[str, str] = field(default_factory=dict, compare=False)  # "public.f(integer)" -> its definition
+    users: Mapping[str, Sequence[str]] = field(default_factory=dict, compare=False)  # of a view, type, routine
 
     def find(self, schema: str, name: str) -> Table | None:
         """The table of that name; without a schema, the first along the search path."""
@@ -168,6 +174,11 @@ def read_catalog(connection: psycopg.Connection[Any]) -> Catalog:
         domains=frozenset(raw["domains"]),
         types=frozenset(raw["types"]),
         version=raw["version"],
+        sequences=frozenset(raw["sequences"]),
+        schemas=frozenset(raw["schemas"]),
+        extensions=frozenset(raw["extensions"]),
+        routines=raw["routines"],
+        users={name: tuple(users) for name, users in raw["users"].items()},
     )
 
 

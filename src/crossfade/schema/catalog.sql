@@ -43,7 +43,8 @@ WITH spaces AS (
 SELECT jsonb_build_object(
     'tables', COALESCE((SELECT jsonb_agg(jsonb_build_object(
         'schema', t.nspname, 'name', t.relname, 'kind', t.relkind, 'rows', t.reltuples::bigint,
-        'row_security', t.relrowsecurity,
+        'row_security', t.relrowsecurity, 'options', CASE t.relkind WHEN 'v'
+            THEN COALESCE(array_to_string(t.reloptions, ', '), '') ELSE '' END,
         'inherits', t.relispartition OR t.relkind = 'p'
             OR EXISTS (SELECT FROM pg_inherits WHERE inhrelid = t.oid OR inhparent = t.oid),
         'definition', CASE WHEN t.relkind IN ('v', 'm') THEN pg_get_viewdef(t.oid) ELSE '' END,
@@ -117,6 +118,29 @@ SELECT jsonb_build_object(
         WHERE y.typtype = 'd' AND (y.typnotnull OR EXISTS (SELECT FROM pg_constraint k WHERE k.contypid = y.oid))
         ), '[]'),
     'types', COALESCE((SELECT jsonb_agg(s.nspname || '.' || y.typname ORDER BY 1)
-        FROM pg_type y JOIN spaces s ON s.oid = y.typnamespace WHERE y.typtype IN ('b', 'e', 'd', 'r', 'm')), '[]'),
+        FROM pg_type y JOIN spaces s ON s.oid = y.typnamespace WHERE y.typtype IN ('b', 'e', 'd', 'r', 'm')
+            OR y.typtype = 'c' AND EXISTS (SELECT FROM pg_class c WHERE c.oid = y.typrelid AND c.relkind = 'c')), '[]'),
+    'sequences', COALESCE((SELECT jsonb_agg(s.nspname || '.' || c.relname ORDER BY 1)
+        FROM pg_class c JOIN spaces s ON s.oid = c.relnamespace WHERE c.relkind = 'S'), '[]'),
+    'schemas', COALESCE((SELECT jsonb_agg(nspname ORDER BY 1) FROM spaces), '[]'),
+    'extensions', COALESCE((SELECT jsonb_agg(extname ORDER BY 1) FROM pg_extension), '[]'),
+    'routines', COALESCE((SELECT jsonb_object_agg(p.oid::regprocedure::text, pg_get_functiondef(p.oid))
+        FROM pg_proc p JOIN spaces s ON s.oid = p.pronamespace WHERE p.prokind IN ('f', 'p') AND NOT EXISTS (
+            SELECT FROM extended e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid)), '{}'),
+    'users', COALESCE((SELECT jsonb_object_agg(u.name, u.users) FROM (
+        -- Who would hold up dropping a type, sequence, view or routine.
+        SELECT n.name, jsonb_agg(DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid)) AS users
+        FROM (
+            SELECT 'pg_type'::regclass AS class, y.oid, y.typarray AS other, s.nspname || '.' || y.typname AS name
+            FROM pg_type y JOIN spaces s ON s.oid = y.typnamespace WHERE y.typtype IN ('b', 'e', 'd', 'r', 'c')
+            UNION ALL SELECT 'pg_class'::regclass, c.oid, 0, s.nspname || '.' || c.relname
+            FROM pg_class c JOIN spaces s ON s.oid = c.relnamespace WHERE c.relkind IN ('v', 'm', 'S')
+            UNION ALL SELECT 'pg_proc'::regclass, p.oid, 0, p.oid::regprocedure::text
+            FROM pg_proc p JOIN spaces s ON s.oid = p.pronamespace
+        ) AS n
+        JOIN pg_depend d ON d.refclassid = n.class AND d.refobjid IN (n.oid, n.other) AND d.deptype = 'n'
+        LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+        WHERE r.ev_class IS DISTINCT FROM n.oid
+        GROUP BY n.name) u), '{}'),
     'version', current_setting('server_version_num')::int
 )

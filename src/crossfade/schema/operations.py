@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from crossfade.model.errors import CrossfadeError, fail
+from crossfade.schema.beside import Beside
 from crossfade.schema.catalog import Catalog, Column, Constraint, Table
 from crossfade.schema.expressions import Expression, Reader
 from crossfade.schema.parser import Node, Statement
@@ -198,6 +199,19 @@ class NetChange:
     created: dict[tuple[str, str], CreatedTable] = field(default_factory=dict)
     indexes: list[NewIndex] = field(default_factory=list)
     version_rows: Sequence[Statement] = ()
+    change: str = ""  # its id
+    beside: list[Beside] = field(default_factory=list)
+    going: set[str] = field(default_factory=set)  # what goes, as PostgreSQL describes it
+
+    @property
+    def home(self) -> str:
+        """The schema of what is created without one."""
+        return self.catalog.search_path[0] if self.catalog.search_path else "public"
+
+    @property
+    def created_names(self) -> set[str]:
+        """What the change creates, tables and all else."""
+        return {f"{schema}.{name}" for schema, name in self.created} | {one.name for one in self.beside}
 
     def delta(self, relation: Node, where: str) -> TableDelta:
         """What changes of the table that a statement names. Raises `schema-not-found`, `schema-not-staged`."""
@@ -226,7 +240,7 @@ class NetChange:
     def empty(self) -> bool:
         """Whether nothing is left to do."""
         deltas = any(one.changes for one in self.tables.values())
-        return not (deltas or self.created or self.indexes or self.version_rows)
+        return not (deltas or self.created or self.indexes or self.version_rows or self.beside)
 
 
 def no_column(delta: TableDelta, name: str, where: str) -> CrossfadeError:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from crossfade.model.change import Change, Unit
 from crossfade.model.errors import fail
 from crossfade.schema.annotations import read_annotations
+from crossfade.schema.beside import When
 from crossfade.schema.catalog import Catalog
 from crossfade.schema.mapping import Grouping, Writer
 from crossfade.schema.operations import NetChange, TableDelta
@@ -56,11 +57,11 @@ def plan_change(name: str, sources: Sequence[Source], catalog: Catalog, options:
     """Plan a change. Raises what has no safe form yet, with its reason, its line, and how a person would do it."""
     script = read_sources(sources)
     annotations = read_annotations(script.comments)
-    net = read_script(script, annotations, catalog)
+    id = _id(script)
+    net = read_script(script, annotations, catalog, id)
     if net.empty:
         raise fail("schema-empty", name=name, files=", ".join(source.name for source in sources) or "no file")
-    id = _id(script)
-    grouping = Grouping(catalog, options.has_lane_roles, policies(annotations))
+    grouping = Grouping(net.catalog, options.has_lane_roles, policies(annotations))
     both_changed = Writer(options.both_changed)
     deltas = [net.tables[key] for key in sorted(net.tables)]
     planned = [_plan_table(id, delta, grouping, both_changed) for delta in deltas]
@@ -73,19 +74,35 @@ def plan_change(name: str, sources: Sequence[Source], catalog: Catalog, options:
         name=name,
         base=catalog.fingerprint(),
         tables=tuple(sorted(_touched(net))),
-        expand=(*map(create_table.plan, created), *_all(units, "expand"), *early),
+        expand=(
+            *_beside(net, When.EARLY),
+            *map(create_table.plan, created),
+            *_all(units, "expand"),
+            *_beside(net, When.LATE),
+            *early,
+        ),
         backfill=tuple(fill for one in units for fill in one.backfill),
         settle=(*_all(units, "settle"), *late),
         record=tuple(version_rows.plan(net, row, number) for number, row in enumerate(net.version_rows, 1)),
-        detach=(*_all(units, "strict"), *unique, *_all(units, "unique"), *_all(units, "hide"), *_all(units, "late")),
-        purge=_all(units, "purge"),
+        detach=(
+            *_all(units, "strict"),
+            *unique,
+            *_all(units, "unique"),
+            *_all(units, "hide"),
+            *_all(units, "late"),
+            *_beside(net, When.DETACH),
+        ),
+        purge=(*_last(net, late=False), *_all(units, "purge"), *_last(net, late=True)),
         mappings=tuple(mapping for one in parts for mapping in one.mappings),
         purge_keeps=tuple(kept for one in units for kept in one.purge_keeps),
         undo_keeps=(
             *(kept for one in units for kept in one.undo_keeps),
             *(create_table.kept(one, id) for one in created),
         ),
-        notes=tuple(note for one in parts for note in _notes(one)),
+        notes=(
+            *(note for one in parts for note in _notes(one)),
+            *(note for one in net.beside for note in one.notes),
+        ),
     ).check_invariants()
     _hold_to_star_queries(change, options.star_queries)
     return change
@@ -148,11 +165,21 @@ def _all(units: Sequence[TableUnits], stage: str) -> tuple[Unit, ...]:
     return tuple(unit for one in units for unit in getattr(one, stage))
 
 
+def _beside(net: NetChange, when: When) -> tuple[Unit, ...]:
+    return tuple(one.unit() for one in net.beside if one.when is when)
+
+
+def _last(net: NetChange, late: bool) -> tuple[Unit, ...]:
+    """What else is dropped: types and sequences after the columns that had them."""
+    kinds = ("type", "domain", "sequence")
+    return tuple(one.last_unit() for one in net.beside if one.purge and (one.kind in kinds) == late)
+
+
 def _touched(net: NetChange) -> set[str]:
     """Every table whose shape changes, and those that new foreign keys point at."""
     keys = {*net.tables, *net.created, *(key for one in net.created.values() for key in one.references)}
     keys |= {new.references for one in net.tables.values() for new in one.constraints.values() if new.references}
-    return {f"{schema}.{name}" for schema, name in keys}
+    return {f"{schema}.{name}" for schema, name in keys} | {one.name.split("(")[0] for one in net.beside}
 
 
 def _notes(parts: Parts) -> Sequence[str]:

@@ -15,7 +15,18 @@ from crossfade.schema.catalog import Catalog
 from crossfade.schema.expressions import read_text
 from crossfade.schema.operations import DroppedColumn, NetChange, RenamedColumn, TableDelta, no_column
 from crossfade.schema.parser import Script, Statement, enum_name, unwrap, words
-from crossfade.schema.recipes import add_column, add_constraint, alter_column, change_type, create_index, create_table
+from crossfade.schema.recipes import (
+    add_column,
+    add_constraint,
+    alter_column,
+    change_type,
+    create_index,
+    create_object,
+    create_routine,
+    create_table,
+    create_view,
+    drop_object,
+)
 
 _OWN_RELEASE = "make it by hand in a release of its own, between two versions that both work before and after it"
 _NO_FORM = {
@@ -33,10 +44,12 @@ _NO_FORM = {
 }
 
 
-def read_script(script: Script, annotations: Sequence[Annotation], catalog: Catalog) -> NetChange:
+def read_script(script: Script, annotations: Sequence[Annotation], catalog: Catalog, change: str) -> NetChange:
     """Sum up a script. Raises `schema-not-found`, `schema-not-staged`, `schema-expression`, `schema-annotation`."""
-    net = NetChange(catalog, version_rows=script.version_rows)
+    net = NetChange(catalog, version_rows=script.version_rows, change=change)
     for statement in script.statements:
+        if create_object.extend(net, statement):
+            continue
         reader = _READERS.get(statement.kind)
         if reader is None:
             raise _no_form(statement)
@@ -47,6 +60,7 @@ def read_script(script: Script, annotations: Sequence[Annotation], catalog: Cata
         for altered in delta.altered.values():
             if altered.filled_at and not altered.sets_not_null:
                 raise _no_update(altered.filled_at)
+    create_view.check(net)
     return net
 
 
@@ -71,7 +85,7 @@ def _alter_table(net: NetChange, statement: Statement) -> None:
         elif subtype == "AT_AlterColumnType":
             change_type.read(net, delta, command, statement.where)
         elif subtype == "AT_DropColumn":
-            _drop_column(delta, command.name, command.missing_ok, statement.where)
+            _drop_column(net, delta, command.name, command.missing_ok, statement.where)
         elif subtype in ("AT_ColumnDefault", "AT_SetNotNull", "AT_DropNotNull"):
             amend = add_column.amend if command.name in delta.added else alter_column.read
             amend(net, delta, command, statement.where)
@@ -84,7 +98,7 @@ def _alter_table(net: NetChange, statement: Statement) -> None:
             raise fail("schema-not-staged", where=statement.where, what=what, reason=reason, way=_OWN_RELEASE)
 
 
-def _drop_column(delta: TableDelta, name: str, missing_ok: bool, where: str) -> None:
+def _drop_column(net: NetChange, delta: TableDelta, name: str, missing_ok: bool, where: str) -> None:
     if not delta.has(name):
         if missing_ok:
             return
@@ -99,6 +113,8 @@ def _drop_column(delta: TableDelta, name: str, missing_ok: bool, where: str) -> 
     column = delta.table.column(old)
     assert column is not None
     delta.dropped[old] = DroppedColumn(column, where)
+    said = f"column {old} of table {delta.says}"
+    net.going |= {said, f"default value for {said}"}
 
 
 def _rename(net: NetChange, statement: Statement) -> None:
@@ -194,6 +210,16 @@ def _on_created(net: NetChange, statement: Statement) -> None:
         raise _no_form(statement)
 
 
+def _drop(net: NetChange, statement: Statement) -> None:
+    if not drop_object.read(net, statement):
+        raise _no_form(statement)
+
+
+def _create_as(net: NetChange, statement: Statement) -> None:
+    if not create_view.read_materialized(net, statement):
+        raise _no_form(statement)
+
+
 def _annotate(net: NetChange, annotation: Annotation) -> None:
     if annotation.verb == "binds":
         add_constraint.bind_now(net, annotation)
@@ -246,4 +272,17 @@ _READERS: dict[str, _Reads] = {
     "index_stmt": create_index.read,
     "insert_stmt": _on_created,
     "grant_stmt": _on_created,
+    "drop_stmt": _drop,
+    "create_enum_stmt": create_object.create_type,
+    "composite_type_stmt": create_object.create_type,
+    "create_domain_stmt": create_object.create_type,
+    "alter_enum_stmt": create_object.add_value,
+    "create_seq_stmt": create_object.create_sequence,
+    "alter_seq_stmt": create_object.alter_sequence,
+    "create_schema_stmt": create_object.create_schema,
+    "create_extension_stmt": create_object.create_extension,
+    "create_function_stmt": create_routine.create,
+    "create_trig_stmt": create_routine.create_trigger,
+    "view_stmt": create_view.read,
+    "create_table_as_stmt": _create_as,
 }

@@ -78,11 +78,20 @@ LOG = Table(
     ),
 )
 PARTED = Table("public", "parted", (ID,), kind="p", inherits=True)
+VIEW = Table(
+    "public",
+    "v",
+    (ID, column("note")),
+    kind="v",
+    definition=" SELECT id, note FROM orders;",
+    options="check_option=local",
+)
+SLUG = "CREATE OR REPLACE FUNCTION public.slug(x text)\n RETURNS text\n LANGUAGE sql\nAS $function$SELECT x$function$\n"
 VERSION = Table("public", "alembic_version", (column("version_num", not_null=True),))
 
 
 def catalog(*tables: Table) -> Catalog:
-    listed = tables or (ORDERS, HELD, LOG, PARTED, VERSION)
+    listed = tables or (ORDERS, HELD, LOG, PARTED, VERSION, VIEW)
     return Catalog(
         {(one.schema, one.name): one for one in listed},
         FUNCTIONS,
@@ -90,6 +99,14 @@ def catalog(*tables: Table) -> Catalog:
         domains=frozenset({"public.positive"}),
         types=frozenset({"public.positive", "public.mood"}),
         version=180000,
+        sequences=frozenset({"public.numbers"}),
+        schemas=frozenset({"public"}),
+        extensions=frozenset({"plpgsql"}),
+        routines={"public.slug(text)": SLUG, "public.stamp()": SLUG.replace("slug(x text)", "stamp()")},
+        users={
+            "public.mood": ("column m of table public.moods",),
+            "public.stamp()": ("trigger stamp on table public.held",),
+        },
     )
 
 

@@ -28,7 +28,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "ALTER TABLE ordrs ADD COLUMN x int",
         {},
         "error[schema-not-found]: 7.sql:1: there is no table ordrs\n"
-        "  known: public.orders, public.held, public.log, public.parted, public.alembic_version\n"
+        "  known: public.orders, public.held, public.log, public.parted, public.alembic_version, public.v\n"
         "hint: write the change against the schema as it is in the database now",
     ),
     "no such column": (
@@ -92,13 +92,192 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "hint: make it by hand in a release of its own, between two versions that both work before "
         "and after it",
     ),
-    "function": (
-        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "rule": (
+        "CREATE RULE r AS ON INSERT TO orders DO NOTHING",
         {},
-        "error[schema-not-staged]: 7.sql:1: CREATE FUNCTION has no safe form yet\n"
+        "error[schema-not-staged]: 7.sql:1: CREATE RULE has no safe form yet\n"
         "  reason: crossfade knows no staged form of it, and no undo\n"
         "hint: make it by hand in a release of its own, between two versions that both work before "
         "and after it",
+    ),
+    "type public.mood is there": (
+        "CREATE TYPE mood AS ENUM ('x')",
+        {},
+        "error[schema-not-staged]: 7.sql:1: creating type public.mood has no safe form yet\n"
+        "  reason: there is one already, and the old version may count on it as it is\n"
+        "hint: take another name, and drop the old one in a later release",
+    ),
+    "domain public.positive is there": (
+        "CREATE DOMAIN positive AS int",
+        {},
+        "error[schema-not-staged]: 7.sql:1: creating domain public.positive has no safe form yet\n"
+        "  reason: there is one already, and the old version may count on it as it is\n"
+        "hint: take another name, and drop the old one in a later release",
+    ),
+    "sequence public.numbers is there": (
+        "CREATE SEQUENCE numbers",
+        {},
+        "error[schema-not-staged]: 7.sql:1: creating sequence public.numbers has no safe form yet\n"
+        "  reason: there is one already, and the old version may count on it as it is\n"
+        "hint: take another name, and drop the old one in a later release",
+    ),
+    "schema public is there": (
+        "CREATE SCHEMA public",
+        {},
+        "error[schema-not-staged]: 7.sql:1: creating schema public has no safe form yet\n"
+        "  reason: there is one already, and the old version may count on it as it is\n"
+        "hint: take another name, and drop the old one in a later release",
+    ),
+    "extension plpgsql is there": (
+        "CREATE EXTENSION plpgsql",
+        {},
+        "error[schema-not-staged]: 7.sql:1: creating extension plpgsql has no safe form yet\n"
+        "  reason: there is one already, and the old version may count on it as it is\n"
+        "hint: take another name, and drop the old one in a later release",
+    ),
+    "view public.v is there": (
+        "CREATE VIEW v AS SELECT 1 AS id",
+        {},
+        "error[schema-not-staged]: 7.sql:1: creating view public.v has no safe form yet\n"
+        "  reason: there is one already, and the old version may count on it as it is\n"
+        "hint: take another name, and drop the old one in a later release",
+    ),
+    "materialized view public.v is there": (
+        "CREATE MATERIALIZED VIEW v AS SELECT 1 AS id",
+        {},
+        "error[schema-not-staged]: 7.sql:1: creating materialized view public.v has no safe form yet\n"
+        "  reason: there is one already, and the old version may count on it as it is\n"
+        "hint: take another name, and drop the old one in a later release",
+    ),
+    "function made anew after it goes": (
+        "DROP FUNCTION slug(text); CREATE FUNCTION slug(text) RETURNS text LANGUAGE sql AS ''",
+        {},
+        "error[schema-not-staged]: 7.sql:1: creating function public.slug(text) has no safe form yet\n"
+        "  reason: there is one already, and the old version may count on it as it is\n"
+        "hint: take another name, and drop the old one in a later release",
+    ),
+    "renaming a value": (
+        "ALTER TYPE mood RENAME VALUE 'fine' TO 'good'",
+        {},
+        "error[schema-not-staged]: 7.sql:1: renaming the value fine of public.mood has no safe form yet\n"
+        "  reason: the old version still reads and writes it\n"
+        "hint: ALTER TYPE public.mood ADD VALUE 'good', let the new version write that, and UPDATE the"
+        " rows when no live version uses the old one",
+    ),
+    "no such type": (
+        "ALTER TYPE mod ADD VALUE 'x'",
+        {},
+        "error[schema-not-found]: 7.sql:1: there is no type mod\n"
+        "  known: public.mood, public.positive\n"
+        "hint: write the change against the schema as it is in the database now",
+    ),
+    "no type to drop": (
+        "DROP TYPE no",
+        {},
+        "error[schema-not-found]: 7.sql:1: there is no type no\n"
+        "  known: public.mood, public.positive\n"
+        "hint: write the change against the schema as it is in the database now",
+    ),
+    "no sequence to drop": (
+        "DROP SEQUENCE no",
+        {},
+        "error[schema-not-found]: 7.sql:1: there is no sequence no\n"
+        "  known: public.numbers\n"
+        "hint: write the change against the schema as it is in the database now",
+    ),
+    "no view to drop": (
+        "DROP VIEW no",
+        {},
+        "error[schema-not-found]: 7.sql:1: there is no view no\n"
+        "  known: public.v\n"
+        "hint: write the change against the schema as it is in the database now",
+    ),
+    "no materialized view to drop": (
+        "DROP MATERIALIZED VIEW no",
+        {},
+        "error[schema-not-found]: 7.sql:1: there is no materialized view no\n"
+        "  known: public.v\n"
+        "hint: write the change against the schema as it is in the database now",
+    ),
+    "no function to drop": (
+        "DROP FUNCTION no(integer)",
+        {},
+        "error[schema-not-found]: 7.sql:1: there is no function no(integer)\n"
+        "  known: public.slug(text), public.stamp()\n"
+        "hint: write the change against the schema as it is in the database now",
+    ),
+    "no such trigger": (
+        "DROP TRIGGER stamps ON held",
+        {},
+        "error[schema-not-found]: 7.sql:1: there is no trigger stamps on held\n"
+        "  known: stamp\n"
+        "hint: write the change against the schema as it is in the database now",
+    ),
+    "a view of nothing": (
+        "CREATE VIEW w AS SELECT id FROM nothing",
+        {},
+        "error[schema-not-found]: 7.sql:1: there is no table nothing\n"
+        "  known: public.orders, public.held, public.log, public.parted, public.alembic_version, public.v\n"
+        "hint: write the change against the schema as it is in the database now",
+    ),
+    "cascade": (
+        "DROP TYPE mood CASCADE",
+        {},
+        "error[schema-not-staged]: 7.sql:1: dropping a type with CASCADE has no safe form yet\n"
+        "  reason: what goes with it is not said, and the old version may use it\n"
+        "hint: name each thing that goes, and leave CASCADE out",
+    ),
+    "type in use": (
+        "DROP TYPE mood",
+        {},
+        "error[schema-not-staged]: 7.sql:1: dropping type public.mood has no safe form yet\n"
+        "  reason: this hangs on it: column m of table public.moods\n"
+        "hint: take these away first, in a release of its own, when no live version uses them",
+    ),
+    "a sequence that exists": (
+        "ALTER SEQUENCE numbers RESTART",
+        {},
+        "error[schema-not-staged]: 7.sql:1: changing the sequence public.numbers, which exists, has no safe form yet\n"
+        "  reason: both versions take its values, and where it stood is not known for the way back\n"
+        "hint: run it by hand, when no live version minds; ALTER SEQUENCE holds up only who takes a value",
+    ),
+    "another result of a function": (
+        "CREATE OR REPLACE FUNCTION slug(x text) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        {},
+        "error[schema-not-staged]: 7.sql:1: creating function public.slug(text), which exists, has no safe form yet\n"
+        "  reason: it gives another result or has other arguments, or is not said to be replaced, and"
+        " both versions would call it by one name\n"
+        "hint: take another name, call it in the new version, and drop the old one in a later release",
+    ),
+    "a trigger of that name": (
+        "CREATE TRIGGER stamp AFTER INSERT ON held FOR EACH ROW EXECUTE FUNCTION stamp()",
+        {},
+        "error[schema-not-staged]: 7.sql:1: the trigger stamp on public.held has no safe form yet\n"
+        "  reason: there is one of that name, or one may be replaced, and the way back would not know the earlier one\n"
+        "hint: CREATE TRIGGER under another name, and DROP TRIGGER for the earlier one",
+    ),
+    "a trigger that would run last": (
+        'CREATE TRIGGER "~z" BEFORE INSERT ON held FOR EACH ROW EXECUTE FUNCTION stamp()',
+        {},
+        "error[schema-not-staged]: 7.sql:1: the trigger ~z on public.held has no safe form yet\n"
+        "  reason: it would run after those that keep two shapes in step, and undo what they did\n"
+        "hint: CREATE TRIGGER under another name, and DROP TRIGGER for the earlier one",
+    ),
+    "other columns of a view": (
+        "CREATE OR REPLACE VIEW v AS SELECT id, note, state FROM orders",
+        {},
+        "error[schema-not-staged]: 7.sql:1: other columns for the view public.v has no safe form yet\n"
+        "  reason: the old version reads it by the same name, and a prepared SELECT * of it would fail;"
+        " columns that were added could not be taken back\n"
+        "hint: create a view under another name with the columns in full, and drop this one in a later release",
+    ),
+    "a view of both shapes": (
+        "CREATE VIEW w AS SELECT * FROM orders; ALTER TABLE orders RENAME reference TO code",
+        {},
+        "error[schema-not-staged]: 7.sql:1: * of public.orders in view public.w has no safe form yet\n"
+        "  reason: while both versions live the table has the columns of both shapes, and the view"
+        " would hold on to the old ones\n"
+        "hint: name the columns in the view, as they are called after the change",
     ),
     "type change": (
         "ALTER TABLE orders ALTER COLUMN id TYPE numeric",
@@ -261,7 +440,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "ALTER TABLE orders ADD FOREIGN KEY (id) REFERENCES nobody",
         {},
         "error[schema-not-found]: 7.sql:1: there is no table nobody\n"
-        "  known: public.orders, public.held, public.log, public.parted, public.alembic_version\n"
+        "  known: public.orders, public.held, public.log, public.parted, public.alembic_version, public.v\n"
         "hint: write the change against the schema as it is in the database now",
     ),
     "foreign key of a partitioned table": (
@@ -763,7 +942,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "CREATE TABLE p (id int REFERENCES nobody)",
         {},
         "error[schema-not-found]: 7.sql:1: there is no table nobody\n"
-        "  known: public.orders, public.held, public.log, public.parted, public.alembic_version\n"
+        "  known: public.orders, public.held, public.log, public.parted, public.alembic_version, public.v\n"
         "hint: write the change against the schema as it is in the database now",
     ),
     "filled from a query": (
@@ -809,7 +988,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "INSERT INTO django_migrations (app) VALUES ('a')",
         {},
         "error[schema-not-found]: 7.sql:1: there is no table django_migrations\n"
-        "  known: public.orders, public.held, public.log, public.parted, public.alembic_version\n"
+        "  known: public.orders, public.held, public.log, public.parted, public.alembic_version, public.v\n"
         "hint: write the change against the schema as it is in the database now",
     ),
     "comment on what exists": (

@@ -8,6 +8,8 @@ Rule: an annotation that is not understood is an error, because one that is pass
     -- crossfade: reads-null orders.note                   the old version is proven to read NULL there
     -- crossfade: retype orders.code                       no prepared statement that reads it is kept
     -- crossfade: binds orders_positive now                the old version keeps to this constraint already
+    -- crossfade: data expand                              the statement below runs as written then, or at detach
+    -- crossfade: undo DELETE FROM orders WHERE id < 0     how it is taken back: SQL, or nothing
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from crossfade.model.change import Policy
 from crossfade.model.errors import CrossfadeError, fail
 from crossfade.schema.parser import Comment, equals_sign, parse_expression, unwrap, words
 
-VERBS = ("up", "down", "partial", "reads-null", "retype", "binds")
+VERBS = ("up", "down", "partial", "reads-null", "retype", "binds", "data", "undo")
 _SHAPES = {
     "up": "up TABLE.COLUMN = EXPRESSION",
     "down": "down TABLE.COLUMN = EXPRESSION",
@@ -28,6 +30,8 @@ _SHAPES = {
     "reads-null": "reads-null TABLE.COLUMN",
     "retype": "retype TABLE.COLUMN",
     "binds": "binds CONSTRAINT now",
+    "data": "data expand, or data detach",
+    "undo": "undo SQL, or undo nothing",
 }
 
 
@@ -80,6 +84,10 @@ def _read(comment: Comment) -> Annotation:
         policy = Policy(word)
     elif verb == "binds":
         return Annotation(verb, "", "", _constraint(comment, rest), "", policy, comment.text, comment.where)
+    elif verb in ("data", "undo"):
+        if not rest or (verb == "data" and rest not in ("expand", "detach")):
+            raise _wrong(comment, "it does not say when" if verb == "data" else "it does not say how", _SHAPES[verb])
+        return Annotation(verb, "", "", "", rest, policy, comment.text, comment.where)
     parts = _column(comment, verb, rest)
     return Annotation(verb, parts[0], parts[1], parts[2], expression, policy, comment.text, comment.where)
 

@@ -44,6 +44,11 @@ class Beside:
     notes: Sequence[str] = field(default=())
 
     @property
+    def makes(self) -> bool:
+        """Whether its name stands for something new."""
+        return self.when is not When.DETACH and self.kind not in ("trigger", "owner", "value", "data")
+
+    @property
     def key(self) -> str:
         """Its unit's key."""
         return f"{self.kind}:{self.name}{self.part and ':' + self.part}"

@@ -211,7 +211,7 @@ class NetChange:
     @property
     def created_names(self) -> set[str]:
         """What the change creates, tables and all else."""
-        return {f"{schema}.{name}" for schema, name in self.created} | {one.name for one in self.beside}
+        return {f"{schema}.{name}" for schema, name in self.created} | {one.name for one in self.beside if one.makes}
 
     def delta(self, relation: Node, where: str) -> TableDelta:
         """What changes of the table that a statement names. Raises `schema-not-found`, `schema-not-staged`."""

@@ -98,6 +98,14 @@ def parse_expression(text: str) -> Node:
     return node
 
 
+def parse_statements(text: str) -> Sequence[tuple[str, Node]]:
+    """Parse statements; raises ValueError with PostgreSQL's message."""
+    try:
+        return [unwrap(one.stmt) for one in postgast.parse(text).stmts]
+    except postgast.PgQueryError as exc:
+        raise ValueError(str(exc)) from exc
+
+
 def parse_statement(text: str) -> Node:
     """Parse one statement that PostgreSQL printed, and hand back its tree."""
     return copied(unwrap(postgast.parse(text).stmts[0].stmt)[1])

@@ -26,8 +26,10 @@ from crossfade.schema.recipes import (
     create_table,
     create_view,
     drop_object,
+    run_data,
 )
 
+_FILL = "write it as UPDATE table SET new_column = expression WHERE new_column IS NULL, one column each"
 _OWN_RELEASE = "make it by hand in a release of its own, between two versions that both work before and after it"
 _NO_FORM = {
     "drop_stmt": (
@@ -38,7 +40,12 @@ _NO_FORM = {
     "delete_stmt": (
         "DELETE",
         "what it removes cannot be brought back, and the old version still reads it",
-        _OWN_RELEASE,
+        run_data.SAY_IT,
+    ),
+    "insert_stmt": (
+        "INSERT",
+        "the old version reads the new rows, and which of them to take away again is not said",
+        run_data.SAY_IT,
     ),
     "truncate_stmt": ("TRUNCATE", "what it removes cannot be brought back", _OWN_RELEASE),
 }
@@ -47,7 +54,11 @@ _NO_FORM = {
 def read_script(script: Script, annotations: Sequence[Annotation], catalog: Catalog, change: str) -> NetChange:
     """Sum up a script. Raises `schema-not-found`, `schema-not-staged`, `schema-expression`, `schema-annotation`."""
     net = NetChange(catalog, version_rows=script.version_rows, change=change)
+    said = run_data.said_of(script.statements, annotations)
     for statement in script.statements:
+        if statement.where in said:
+            run_data.read(net, statement, said[statement.where])
+            continue
         if create_object.extend(net, statement):
             continue
         reader = _READERS.get(statement.kind)
@@ -55,7 +66,8 @@ def read_script(script: Script, annotations: Sequence[Annotation], catalog: Cata
             raise _no_form(statement)
         reader(net, statement)
     for annotation in annotations:
-        _annotate(net, annotation)
+        if annotation.verb not in ("data", "undo"):
+            _annotate(net, annotation)
     for delta in net.tables.values():
         for altered in delta.altered.values():
             if altered.filled_at and not altered.sets_not_null:
@@ -187,7 +199,7 @@ def _no_update(where: str) -> CrossfadeError:
         where=where,
         what="this UPDATE",
         reason="it changes rows that a version may be using, and has no undo; one that fills one new column has",
-        way="write it as UPDATE table SET new_column = expression WHERE new_column IS NULL, one column each",
+        way="; or ".join((_FILL, run_data.SAY_IT)),
     )
 
 

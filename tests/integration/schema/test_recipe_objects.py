@@ -135,6 +135,29 @@ def test_things_beside_the_tables_come_and_go(world_of: Any, name: str) -> None:
     assert (end - raw, raw - end) == (set(), set())
 
 
+def test_rows_are_changed_as_it_is_written_and_taken_back_as_it_is_said(world_of: Any) -> None:
+    world = world_of(
+        T + "INSERT INTO t VALUES (1, NULL), (2, 'a'); CREATE TABLE log (line text)",
+        "-- crossfade: data expand\n-- crossfade: undo UPDATE t SET note = NULL WHERE note = 'none'\n"
+        "UPDATE t SET note = 'none' WHERE note IS NULL;\nALTER TABLE t ADD COLUMN n int;\n"
+        "-- crossfade: data detach\n-- crossfade: undo DELETE FROM log; UPDATE t SET n = NULL\n"
+        "WITH one AS (UPDATE t SET n = id RETURNING id) INSERT INTO log SELECT id FROM one;\n"
+        "CREATE TABLE kind (name text); INSERT INTO kind VALUES ('x')",
+    )
+    base = look(world)
+    for stage, notes, n in ((Stage.EQUAL, ["none", "a"], None), (Stage.BASE, [None, "a"], None),
+                            (Stage.HIDDEN, ["none", "a"], 2), (Stage.EQUAL, ["none", "a"], None),
+                            (Stage.HIDDEN, ["none", "a"], 2)):  # fmt: skip
+        world.go(stage)
+        assert world.one("SELECT array_agg(note ORDER BY id) FROM t") == notes
+        if stage is Stage.BASE:
+            assert look(world) == base
+        else:
+            assert world.one("SELECT n FROM t WHERE id = 2") == n
+            assert world.one("SELECT count(*) FROM log") == (n or 0)
+            assert world.one("SELECT count(*) FROM kind") == 1
+
+
 def test_a_value_of_an_enumeration_stays_on_the_way_back_and_the_way_there_may_be_gone_again(world_of: Any) -> None:
     change = "ALTER TYPE mood ADD VALUE 'odd' BEFORE 'bad'; ALTER TYPE mood ADD VALUE IF NOT EXISTS 'new'"
     world = world_of("CREATE TYPE mood AS ENUM ('fine', 'bad'); CREATE TABLE t (id bigint PRIMARY KEY, m mood)", change)

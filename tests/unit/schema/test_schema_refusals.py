@@ -11,6 +11,7 @@ import pytest
 
 from crossfade.model.errors import CrossfadeError, Exit
 from crossfade.schema.catalog import Trigger
+from crossfade.schema.recipes.run_data import SAY_IT
 
 sys.path.insert(0, str(Path(__file__).parent))
 from schema_values import ORDERS, plan
@@ -81,8 +82,77 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         {},
         "error[schema-not-staged]: 7.sql:1: DELETE has no safe form yet\n"
         "  reason: what it removes cannot be brought back, and the old version still reads it\n"
-        "hint: make it by hand in a release of its own, between two versions that both work before "
-        "and after it",
+        f"hint: {SAY_IT}",
+    ),
+    "insert": (
+        "INSERT INTO log (line) VALUES ('x')",
+        {},
+        "error[schema-not-staged]: 7.sql:1: INSERT has no safe form yet\n"
+        "  reason: the old version reads the new rows, and which of them to take away again is not said\n"
+        f"hint: {SAY_IT}",
+    ),
+    "no way back of rows": (
+        "-- crossfade: data detach\nDELETE FROM log",
+        {},
+        "error[schema-undecided]: 7.sql:2: how what this does to public.log is taken back is not known\n"
+        "  reason: what the rows held before is not in the file\n"
+        "hint: say it before the statement: -- crossfade: undo SQL; where nothing has to be taken back:"
+        " -- crossfade: undo nothing",
+    ),
+    "rows of nothing": (
+        "-- crossfade: data detach\n-- crossfade: undo nothing\nDELETE FROM lag",
+        {},
+        "error[schema-not-found]: 7.sql:3: there is no table lag\n"
+        "  known: public.orders, public.held, public.log, public.parted, public.alembic_version, public.v\n"
+        "hint: write the change against the schema as it is in the database now",
+    ),
+    "data that is none": (
+        "-- crossfade: data expand\nALTER TABLE log ADD COLUMN x int",
+        {},
+        "error[schema-annotation]: 7.sql:1: this annotation is not understood\n"
+        "  annotation: data expand\n"
+        "  reason:     what follows it changes no rows\n"
+        "hint: write it on a line before INSERT, UPDATE or DELETE",
+    ),
+    "data at no stage": (
+        "-- crossfade: data sometime\nDELETE FROM log",
+        {},
+        "error[schema-annotation]: 7.sql:1: this annotation is not understood\n"
+        "  annotation: data sometime\n"
+        "  reason:     it does not say when\n"
+        "hint: data expand, or data detach",
+    ),
+    "undo without data": (
+        "-- crossfade: undo nothing\nDELETE FROM log",
+        {},
+        "error[schema-annotation]: 7.sql:1: this annotation is not understood\n"
+        "  annotation: undo nothing\n"
+        "  reason:     it is not said when the statement runs\n"
+        "hint: add: -- crossfade: data expand",
+    ),
+    "data twice": (
+        "-- crossfade: data expand\n-- crossfade: data detach\nDELETE FROM log",
+        {},
+        "error[schema-annotation]: 7.sql:2: this annotation is not understood\n"
+        "  annotation: data detach\n"
+        "  reason:     it is said twice of one statement\n"
+        "hint: say it once",
+    ),
+    "undo by something else": (
+        "-- crossfade: data expand\n-- crossfade: undo TRUNCATE log\nDELETE FROM log",
+        {},
+        "error[schema-annotation]: 7.sql:2: this annotation is not understood\n"
+        "  annotation: undo TRUNCATE log\n"
+        "  reason:     it is not an INSERT, UPDATE or DELETE\n"
+        "hint: write INSERT, UPDATE or DELETE, or: undo nothing",
+    ),
+    "undo that is no SQL": (
+        "-- crossfade: data expand\n-- crossfade: undo DELETE log\nDELETE FROM log",
+        {},
+        "error[schema-annotation]: 7.sql:2: this annotation is not understood\n"
+        "  annotation: undo DELETE log\n"
+        '  reason:     syntax error at or near "log"\n'
+        "hint: write INSERT, UPDATE or DELETE, or: undo nothing",
     ),
     "truncate": (
         "TRUNCATE log",
@@ -577,7 +647,8 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "error[schema-not-staged]: 7.sql:1: this UPDATE has no safe form yet\n"
         "  reason: it changes rows that a version may be using, and has no undo; one that fills "
         "one new column has\n"
-        "hint: write it as UPDATE table SET new_column = expression WHERE new_column IS NULL, one column each",
+        "hint: write it as UPDATE table SET new_column = expression WHERE new_column IS NULL, one column each;"
+        f" or {SAY_IT}",
     ),
     "update of some": (
         "ALTER TABLE orders ADD COLUMN x text; UPDATE orders SET x = note WHERE note <> ''",
@@ -823,7 +894,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "error[schema-annotation]: 7.sql:1: this annotation is not understood\n"
         "  annotation: please\n"
         "  reason:     there is no annotation 'please'\n"
-        "hint: the annotations are: up, down, partial, reads-null, retype, binds",
+        "hint: the annotations are: up, down, partial, reads-null, retype, binds, data, undo",
     ),
     "annotation without column": (
         "-- crossfade: up c = note",
@@ -951,14 +1022,6 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "error[schema-not-staged]: 7.sql:1: filling p from a query has no safe form yet\n"
         "  reason: rows that the old version writes later would be missing from it\n"
         "hint: insert plain VALUES here; copy rows by hand once the new version writes both places",
-    ),
-    "rows into a table that exists": (
-        "INSERT INTO log VALUES ('x')",
-        {},
-        "error[schema-not-staged]: 7.sql:1: INSERT INTO has no safe form yet\n"
-        "  reason: crossfade knows no staged form of it, and no undo\n"
-        "hint: make it by hand in a release of its own, between two versions that both work before "
-        "and after it",
     ),
     "version rows without an undo": (
         "UPDATE alembic_version SET version_num = 'b'",

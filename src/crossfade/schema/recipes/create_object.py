@@ -55,7 +55,7 @@ def add_value(net: NetChange, statement: Statement) -> None:
     del node.type_name[:]
     for part in (schema, bare):
         node.type_name.add().string.sval = part
-    made = next((one for one in net.beside if one.name == name), None)
+    made = next((one for one in net.beside if one.makes and one.name == name), None)
     if made is not None:
         made.do.append(print_statement(statement.kind, node))
         return
@@ -164,7 +164,7 @@ def extend(net: NetChange, statement: Statement) -> bool:
     relations = [one for one in every(node) if kind_of(one) == "RangeVar"]
     for relation in relations:
         schema = relation.schemaname or net.home
-        found += [one for one in net.beside if one.name == f"{schema}.{relation.relname}"]
+        found += [one for one in net.beside if one.makes and one.name == f"{schema}.{relation.relname}"]
         relation.schemaname = schema
     if statement.kind == "comment_stmt":
         _, inner = unwrap(node.object)
@@ -172,10 +172,10 @@ def extend(net: NetChange, statement: Statement) -> bool:
         word = enum_name(node, "objtype")
         kind = "materialized view" if word == "OBJECT_MATVIEW" else word.removeprefix("OBJECT_").lower()
         name = ".".join(parts) if len(parts) > 1 or kind in ("schema", "extension") else f"{net.home}.{'.'.join(parts)}"
-        found = [one for one in net.beside if one.kind == kind and one.name == name]
+        found = [one for one in net.beside if one.makes and one.kind == kind and one.name == name]
     elif statement.kind == "grant_stmt" and enum_name(node, "objtype") == "OBJECT_SCHEMA":
         names = {one.string.sval for one in node.objects}
-        found = [one for one in net.beside if one.kind == "schema" and one.name in names]
+        found = [one for one in net.beside if one.makes and one.kind == "schema" and one.name in names]
     if not found:
         return False
     if statement.kind == "index_stmt":

@@ -111,7 +111,7 @@ def _qualify(net: NetChange, query: Node, where: str) -> None:
         made = net.made(relation)
         table = made or net.catalog.find(relation.schemaname, relation.relname)
         schema = table.schema if table else relation.schemaname or net.home
-        if table is None and not any(one.name == f"{schema}.{relation.relname}" for one in net.beside):
+        if table is None and f"{schema}.{relation.relname}" not in net.created_names:
             known = ", ".join(f"{one.schema}.{one.name}" for one in net.catalog.tables.values()) or "no table"
             what = f"there is no table {relation.relname}"
             raise fail("schema-not-found", where=where, what=what, known=known)

@@ -52,7 +52,7 @@ def _drop(net: NetChange, kind: str, wrapped: Node, missing_ok: bool, where: str
         _, inner = unwrap(wrapped)
         parts = words(inner.names if kind in ("type", "domain") else inner.items)
         name, found = _find(net, kind, parts)
-    made = next((one for one in net.beside if one.name == name and one.when is not When.DETACH), None)
+    made = next((one for one in net.beside if one.makes and one.kind == kind and one.name == name), None)
     if made is not None:
         net.beside.remove(made)
         return
@@ -92,7 +92,7 @@ def _find(net: NetChange, kind: str, parts: tuple[str, ...]) -> tuple[str, bool]
         "view": {f"{one.schema}.{one.name}" for one in catalog.tables.values() if one.kind == "v"},
         "materialized view": {f"{one.schema}.{one.name}" for one in catalog.tables.values() if one.kind == "m"},
     }[kind]
-    made = {one.name for one in net.beside}
+    made = {one.name for one in net.beside if one.makes}
     for space in parts[:-1] or catalog.search_path:
         name = f"{space}.{parts[-1]}"
         if name in names or name in made:

@@ -19,11 +19,13 @@ from crossfade.backup.session import CONNECT_S, Connection
 NAME = "restored"
 
 _ROLES = """
-SELECT rolname, rolinherit, rolbypassrls, rolsuper FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_' ORDER BY rolname
+SELECT rolname, rolinherit, rolbypassrls, rolsuper, rolcreaterole
+FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_' ORDER BY rolname
 """
 _MEMBERS = """
-SELECT g.rolname, m.rolname FROM pg_catalog.pg_auth_members a
-JOIN pg_catalog.pg_roles g ON g.oid = a.roleid JOIN pg_catalog.pg_roles m ON m.oid = a.member ORDER BY 1, 2
+SELECT g.rolname, m.rolname, bool_or(a.admin_option) FROM pg_catalog.pg_auth_members a
+JOIN pg_catalog.pg_roles g ON g.oid = a.roleid JOIN pg_catalog.pg_roles m ON m.oid = a.member
+GROUP BY 1, 2 ORDER BY 1, 2
 """
 _SETTINGS = """
 SELECT CASE WHEN s.setdatabase <> 0 THEN true ELSE false END, r.rolname, s.setconfig
@@ -50,6 +52,7 @@ class Role:
     inherits: bool
     sees_all_rows: bool
     superuser: bool
+    makes_roles: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Surroundings:
     provider: str  # c: the machine's, i: ICU, b: PostgreSQL's own
     locale: str | None  # of a provider other than the machine
     roles: Sequence[Role]
-    members: Sequence[tuple[str, str]]  # group, member
+    members: Sequence[tuple[str, str, bool]]  # group, member, whether it may admit others
     settings: Sequence[Setting]
     owner: str
     grants: Sequence[tuple[str | None, str]]  # on the database: to whom (None: everybody), what; none: PostgreSQL's own
@@ -97,8 +100,8 @@ def read_surroundings(connection: Connection) -> Surroundings:
         ctype=str(row[2]),
         provider=str(facts.get("datlocprovider", "c")),  # since PostgreSQL 15
         locale=None if locale is None else str(locale),
-        roles=[Role(str(r[0]), bool(r[1]), bool(r[2]), bool(r[3])) for r in connection.execute(_ROLES).fetchall()],
-        members=[(str(r[0]), str(r[1])) for r in connection.execute(_MEMBERS).fetchall()],
+        roles=[Role(str(r[0]), *map(bool, r[1:])) for r in connection.execute(_ROLES).fetchall()],
+        members=[(str(r[0]), str(r[1]), bool(r[2])) for r in connection.execute(_MEMBERS).fetchall()],
         settings=[
             Setting(bool(in_database), None if role is None else str(role), text)
             for in_database, role, texts in connection.execute(_SETTINGS).fetchall()
@@ -133,6 +136,7 @@ def _make_roles(connection: Connection, around: Surroundings, logins: Sequence[L
         options = ["INHERIT" if role.inherits else "NOINHERIT", "BYPASSRLS" if role.sees_all_rows else "NOBYPASSRLS"]
         if role.name in passwords:
             options += ["LOGIN", "SUPERUSER" if role.superuser else "NOSUPERUSER"]
+            options += ["CREATEROLE"] if role.makes_roles else []
         connection.execute(sql.SQL("CREATE ROLE {} ").format(sql.Identifier(role.name)) + sql.SQL(" ".join(options)))
         if role.name in passwords:
             verifier = connection.pgconn.encrypt_password(
@@ -141,8 +145,9 @@ def _make_roles(connection: Connection, around: Surroundings, logins: Sequence[L
             connection.execute(
                 sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role.name), sql.Literal(verifier.decode()))
             )
-    for group, member in around.members:
-        connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(member)))
+    for group, member, admits in around.members:
+        grant = sql.SQL("GRANT {} TO {} WITH ADMIN OPTION" if admits else "GRANT {} TO {}")
+        connection.execute(grant.format(sql.Identifier(group), sql.Identifier(member)))
 
 
 def _make_database(connection: Connection, around: Surroundings) -> list[str]:

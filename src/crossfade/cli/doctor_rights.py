@@ -16,6 +16,7 @@ from crossfade.model.ports import Clock
 from crossfade.model.requirement import Config, Database
 from crossfade.runtime.secrets import resolve
 from crossfade.schema.census import Census
+from crossfade.schema.paths import may_create_schemas, read_paths
 from crossfade.schema.rights import AdminRight, admin_rights, known_roles, lane_rights, user_tables
 from crossfade.schema.session import Session, Sessions
 from crossfade.walk.addresses import admin_url, lane_roles
@@ -33,6 +34,8 @@ def probe_rights(config: Config, environ: Mapping[str, str], clock: Clock) -> It
         try:
             with Sessions(url, clock).open("read the rights") as session:
                 yield from _rights(session, name, lane_roles(database, environ), changes)
+                if config.schema.star_queries == "some":
+                    yield from _views(session, name, lane_roles(database, environ), changes)
         except CrossfadeError as exc:
             said = f"could not be asked: {exc.facts['detail']}"
             yield Finding(what, State.UNKNOWN, said, "mend what the reason says")
@@ -63,6 +66,23 @@ def _rights(connection: Session, name: str, roles: Sequence[str], changes: bool)
     if not roles:
         said = "not known here, so whether it could change the schema is not either"
         yield Finding(f"lane role {name}", State.UNKNOWN, said, f"mend database.{name}.app_url")
+
+
+def _views(connection: Session, name: str, roles: Sequence[str], changes: bool) -> Iterator[Finding]:
+    """What it takes to show each version its own shape by views."""
+    what = f"rights {name}: make a schema for each change"
+    if may_create_schemas(connection):
+        yield well(what, "yes")
+    else:
+        remedy = f"GRANT CREATE ON DATABASE {connection.info.dbname} TO {connection.info.user}"
+        yield _not_held(what, "a new version's views have no place", remedy, needed=changes)
+    for one in read_paths(connection, roles):
+        what = f"search path of {one.role}"
+        if one.may_set:
+            yield well(what, "can be set for a new version")
+        else:
+            said = f"{connection.info.user} cannot set it, so a new version would see the old shape"
+            yield _not_held(what, said, one.grant, needed=changes)
 
 
 def _admin_finding(what: str, right: AdminRight, changes: bool) -> Finding:

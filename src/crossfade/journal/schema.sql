@@ -130,6 +130,41 @@ CREATE TABLE IF NOT EXISTS crossfade_sync.lane (
 );
 GRANT SELECT ON crossfade_sync.lane TO PUBLIC;
 
+-- Give `target` the grants of `source`, and no others: for a view that stands before a table. Its owner gets all.
+CREATE FUNCTION crossfade.copy_grants(source regclass, target regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+    statement text;
+BEGIN
+    FOR statement IN
+        SELECT format('REVOKE ALL ON %s FROM %s', target, g.grantee::regrole)
+        FROM pg_class AS c CROSS JOIN aclexplode(c.relacl) AS g
+        WHERE c.oid = target AND g.grantee NOT IN (0, c.relowner)
+    LOOP
+        EXECUTE statement;
+    END LOOP;
+    EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', target);
+    FOR statement IN
+        SELECT format('GRANT ALL ON %s TO %s', target, c.relowner::regrole) FROM pg_class AS c WHERE c.oid = source
+        UNION ALL
+        SELECT format('GRANT %s ON %s TO %s%s', g.privilege_type, target,
+                      CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END,
+                      CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+        FROM pg_class AS c CROSS JOIN aclexplode(c.relacl) AS g
+        WHERE c.oid = source AND g.grantee <> c.relowner
+        UNION ALL
+        SELECT format('GRANT %s (%I) ON %s TO %s%s', g.privilege_type, a.attname, target,
+                      CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END,
+                      CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+        FROM pg_attribute AS a CROSS JOIN aclexplode(a.attacl) AS g
+        WHERE a.attrelid = source AND NOT a.attisdropped
+          AND EXISTS (SELECT FROM pg_attribute AS v WHERE v.attrelid = target AND v.attname = a.attname)
+    LOOP
+        EXECUTE statement;
+    END LOOP;
+END
+$$;
+
 -- What was dropped, kept until its date.
 CREATE SCHEMA IF NOT EXISTS crossfade_attic;
 COMMENT ON SCHEMA crossfade_attic IS 'Columns and tables that a change dropped, kept until their date.';

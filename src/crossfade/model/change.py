@@ -69,6 +69,7 @@ class Unit:
     scans: bool = False
     undo_locks: Sequence[tuple[str, str]] = ()  # where the way back needs others; empty: `locks`
     retypes: Sequence[str] = ()  # quoted tables whose SELECT * has another result after it than before
+    steadies: Sequence[str] = ()  # quoted names where a view keeps that result as it was, for each version
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ class Change:
     purge_keeps: Sequence[Kept] = ()  # what purge drops
     undo_keeps: Sequence[Kept] = ()  # what undoing the expansion drops: what only the new version wrote
     notes: Sequence[str] = ()  # what a person should know before it begins
+    shapes: str = ""  # the schema with the new shape's views, first on its roles' search path; empty: no views
 
     def check_invariants(self) -> Change:
         """Assert what the module docstring promises, and hand the change back."""
@@ -171,8 +173,8 @@ class Change:
 
 def _unit(raw: Mapping[str, object]) -> Unit:
     values: dict[str, object] = dict(raw)
-    for name in ("do", "undo", "wreck", "retypes"):
-        values[name] = tuple(values[name])  # type: ignore[arg-type]
+    for name in ("do", "undo", "wreck", "retypes", "steadies"):
+        values[name] = tuple(values.get(name, ()))  # type: ignore[arg-type]
     for name in ("locks", "undo_locks"):  # a plan of an earlier version may lack the second
         values[name] = tuple((table, mode) for table, mode in values.get(name, ()))  # type: ignore[attr-defined]
     return Unit(**values)  # type: ignore[arg-type]

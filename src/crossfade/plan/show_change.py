@@ -50,7 +50,9 @@ def _answers(unit: Unit, star_queries: str) -> Iterator[str]:
         yield "no lock that blocks"
     if unit.scans:
         yield "reads the whole table under a lock that blocks nobody"
-    if not unit.retypes:
+    if unit.steadies:
+        yield "SELECT * is kept stable by a view"
+    elif not unit.retypes:
         yield "SELECT * stays as it is"
     elif star_queries == "none":
         yield "SELECT * changes; declared: nobody asks for it"

@@ -101,6 +101,7 @@ class Table:
     published: bool = False
     definition: str = ""
     options: str = ""  # of a view: "security_barrier=true"
+    bound: Sequence[str] = ()  # what hangs on the table's own name or row type: "rule r", "function f(orders)"
     rows: int = field(default=0, compare=False)  # the planner's estimate
 
     def column(self, name: str) -> Column | None:
@@ -200,6 +201,7 @@ def _table(raw: dict[str, Any]) -> Table:
             for one in raw["constraints"]
         ),
         "referenced_by": tuple(Referrer(**{**one, "columns": tuple(one["columns"])}) for one in raw["referenced_by"]),
+        "bound": tuple(raw["bound"]),
         "triggers": tuple(Trigger(**one) for one in raw["triggers"]),
     }
     return Table(**{**raw, **parts})

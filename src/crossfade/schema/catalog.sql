@@ -3,7 +3,7 @@
 -- search_path = pg_catalog, so every name outside it has its schema (manual, section 9.27.9).
 WITH spaces AS (
     SELECT oid, nspname FROM pg_namespace
-    WHERE nspname NOT LIKE 'pg\_%'
+    WHERE nspname NOT LIKE 'pg\_%' AND nspname !~ '^crossfade_c[0-9a-f]{12}$'
       AND nspname NOT IN ('information_schema', 'crossfade', 'crossfade_sync', 'crossfade_attic')
 ), extended AS (
     SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
@@ -106,7 +106,17 @@ SELECT jsonb_build_object(
             'row', g.tgtype & 1 <> 0, 'before', g.tgtype & 2 <> 0, 'insert', g.tgtype & 4 <> 0,
             'update', g.tgtype & 16 <> 0) ORDER BY g.tgname)
             FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
-            WHERE g.tgrelid = t.oid AND NOT g.tgisinternal AND n.nspname <> 'crossfade_sync'), '[]')
+            WHERE g.tgrelid = t.oid AND NOT g.tgisinternal AND n.nspname <> 'crossfade_sync'), '[]'),
+        'bound', CASE WHEN t.relkind <> 'r' THEN '[]' ELSE COALESCE((SELECT jsonb_agg(b.says ORDER BY b.says) FROM (
+            SELECT 'rule ' || quote_ident(r.rulename) FROM pg_rewrite r WHERE r.ev_class = t.oid
+            UNION SELECT pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_depend d JOIN pg_type y
+                ON y.oid = t.reltype AND d.refobjid IN (y.oid, y.typarray)
+            WHERE d.refclassid = 'pg_type'::regclass AND d.deptype <> 'i'
+            UNION SELECT 'trigger ' || quote_ident(g.tgname) || ', whose function asks for the table''s name'
+            FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
+            WHERE g.tgrelid = t.oid AND NOT g.tgisinternal AND n.nspname <> 'crossfade_sync'
+              AND p.prosrc ~* 'tg_relname|table_name'
+            ) AS b (says)), '[]') END
         ) ORDER BY t.nspname, t.relname) FROM tables t), '[]'),
     'functions', (SELECT jsonb_object_agg(f.name, f.facts) FROM (
         SELECT n.nspname || '.' || p.proname AS name, jsonb_build_array(

@@ -29,6 +29,7 @@ from crossfade.schema.attic import Attic
 from crossfade.schema.compare import Comparison
 from crossfade.schema.concurrent import ConcurrentExecutor
 from crossfade.schema.executor import Also, Executor, Order
+from crossfade.schema.paths import leave, point, require_paths
 from crossfade.schema.session import RequireOwn, Session, Sessions, Stopped, anybodys
 from crossfade.schema.track import TRY, Place, Track
 
@@ -94,6 +95,7 @@ class PostgresSchemaEngine:
         self._executor = Executor(self._sessions, self._track, settings, jitter)
         self._concurrent = ConcurrentExecutor(self._sessions, self._track, service)
         self._attic = Attic(self._sessions, self._track)
+        self._roles: Mapping[str, str] = {}
 
     def fence(self, connection: psycopg.Connection[Any]) -> None:
         """Raise `lease-lost` unless we lead, and keep that so until the connection's transaction ends."""
@@ -107,21 +109,40 @@ class PostgresSchemaEngine:
             return self._track.facts(session)
 
     def lanes(self, roles: Mapping[str, str]) -> None:
-        """Say which shape each lane's role writes: `old` or `new`, by role."""
+        """Say which shape each lane's role writes: `old` or `new`, by role; sessions of it find that one from then on.
+
+        Raises `lane-path-not-ours`.
+        """
+        self._roles = dict(roles)
         with self._sessions.open("saying which shape each role writes") as session, session.transaction():
             self._track.put_lanes(session, roles)
+            point(session, roles, _shapes(self._track.facts(session)))
+
+    def _point(self, act: _Act) -> None:
+        if not act.change.shapes:
+            return
+        doing = f"pointing roles at the shape of change {act.change.id}"
+        with self._sessions.open(doing) as session, session.transaction():
+            self._track.fence(session)
+            shapes = _shapes(self._track.facts(session))
+            point(session, self._roles, shapes)
+            if shapes != act.change.shapes:
+                leave(session, act.change.shapes)
 
     def expand(self, change: Change, version: str, go_on: GoOn, say: Say) -> Measured:
         """BASE to BOTH; a later stage of the same change is taken over for this version.
 
-        Raises `schema-change-open`, `schema-plan-differs`, and what every act raises.
+        Raises `schema-change-open`, `schema-plan-differs`, `lane-path-not-ours`, and what every act raises.
         """
         with self._act("expand", change, go_on, say) as act:
             place, change = self._place(act, Stage.BASE, Stage.BOTH, Stage.EQUAL)
             with self._sessions.open(f"beginning change {change.id}") as session:
+                if change.shapes:
+                    require_paths(session, [role for role, shape in self._roles.items() if shape == "new"])
                 self._begin(session, act, place, version)
             if place.stage is Stage.BASE:
                 self._forward(act, change.expand, place, self._reach(act, Stage.BOTH))
+            self._point(act)
             return self._measured(act)
 
     def backfill(self, change: Change, go_on: GoOn, say: Say) -> Measured:
@@ -192,6 +213,7 @@ class PostgresSchemaEngine:
                 self._alone(act, lambda session: self._track.turn_back(session, change.id))
             units = [*change.expand, *change.settle, *change.record]
             self._back(act, units, place, lambda session: self._track.end(session, change.id))
+            self._point(act)
             return {**self._measured(act), "kept": kept, "mismatches": mismatches}
 
     def purge(self, change: Change, go_on: GoOn, say: Say) -> Measured:
@@ -199,6 +221,7 @@ class PostgresSchemaEngine:
         with self._act("purge", change, go_on, say) as act:
             place, change = self._place(act, Stage.HIDDEN, Stage.GONE)
             if place.stage is Stage.GONE:
+                self._point(act)
                 return {**self._measured(act), "kept": []}
             if any(unit.key not in place.in_place for unit in change.detach):
                 raise _wrong_stage(act, f"{place.stage}, and the way back from it has begun", (Stage.HIDDEN,))
@@ -211,6 +234,7 @@ class PostgresSchemaEngine:
                 say(f"copies what is dropped of {one.table} to the attic")
                 kept.append(dict(self._attic.keep(change.id, one, go_on, frozen=True)))
             self._forward(act, drops, place, self._reach(act, Stage.GONE))
+            self._point(act)
             return {**self._measured(act), "kept": kept}
 
     # -- how they are done ----------------------------------------------------------------------------
@@ -300,6 +324,12 @@ class PostgresSchemaEngine:
 
 def _nothing(_session: Session) -> None:
     pass
+
+
+def _shapes(facts: SchemaFacts) -> str:
+    """The schema with what the new lane sees: of the change that is open, else of the last one that waits."""
+    standing = facts.open or (facts.detached[-1] if facts.detached else None)
+    return standing.change.shapes if standing else ""
 
 
 def _require_equal(task: Backfill, found: Comparison) -> None:

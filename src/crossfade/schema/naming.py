@@ -66,6 +66,16 @@ def sync_trigger(change: str, event: str, others: tuple[str, ...]) -> str:
     return plain if last.encode() < plain.encode() else f"{last}~{change}_{event}"
 
 
+def behind(change: str, table: str) -> str:
+    """How a table is called while a view of its name stands before it."""
+    return short(f"cf_{change[1:7]}_{table}")
+
+
+def shapes(change: str) -> str:
+    """The schema that has the new shape's views, for the roles that write it."""
+    return f"crossfade_{change}"
+
+
 def attic(change: str, schema: str, table: str, what: str) -> str:
     """The quoted name of the table that keeps what a step drops."""
     return quote_table("crossfade_attic", short(f"{change}_{what}_{schema}_{table}"))

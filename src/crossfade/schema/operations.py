@@ -131,6 +131,12 @@ class TableDelta:
     renamed: dict[str, RenamedColumn] = field(default_factory=dict)  # by the old name
     dropped: dict[str, DroppedColumn] = field(default_factory=dict)
     retyped: dict[str, RetypedColumn] = field(default_factory=dict)
+    behind: str = ""  # how it is called from expand to purge, where a view of its name stands before it
+
+    @property
+    def reshaped(self) -> bool:
+        """Whether what SELECT * gives becomes something else."""
+        return bool(self.added or self.renamed or self.dropped or self.retyped)
 
     @property
     def says(self) -> str:
@@ -140,15 +146,8 @@ class TableDelta:
     @property
     def changes(self) -> bool:
         """Whether anything is left to do."""
-        return bool(
-            self.added
-            or self.renamed
-            or self.dropped
-            or self.retyped
-            or self.constraints
-            or self.validated
-            or self.gone
-        ) or any(one.changes for one in self.altered.values())
+        bound = self.constraints or self.validated or self.gone
+        return self.reshaped or bool(bound) or any(one.changes for one in self.altered.values())
 
     def old_name(self, name: str) -> str:
         """What a column that exists is called in the table now, given its name after the change."""

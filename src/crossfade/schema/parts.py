@@ -40,6 +40,7 @@ class Parts:
     change: str
     delta: TableDelta
     says: list[str] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)  # columns, in the order in which they are added
     expand: list[str] = field(default_factory=list)
     take_back: list[str] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
@@ -64,11 +65,17 @@ class Parts:
 
     @property
     def quoted(self) -> str:
-        """The table, quoted."""
+        """The table, quoted, as the versions call it."""
         return quote_table(self.delta.table.schema, self.delta.table.name)
+
+    @property
+    def behind(self) -> str:
+        """The table, quoted, as it is called between two units: where a view has its name, another name."""
+        return quote_table(self.delta.table.schema, self.delta.behind or self.delta.table.name)
 
     def add(self, added: AddedColumn, rest: str = "") -> None:
         """Add a column, and take it back on the way back."""
+        self.added.append(added.name)
         collate = f" COLLATE {added.collation}" if added.collation else ""
         self.expand.append(f"ALTER TABLE {self.quoted} ADD COLUMN {quote(added.name)} {added.type}{collate}{rest}")
         self.expand += added.comments

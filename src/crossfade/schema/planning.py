@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 
 from crossfade.model.change import Change, Unit
 from crossfade.model.errors import fail
+from crossfade.schema import fronting
 from crossfade.schema.annotations import read_annotations
 from crossfade.schema.beside import When
 from crossfade.schema.catalog import Catalog
 from crossfade.schema.mapping import Grouping, Writer
+from crossfade.schema.naming import shapes
 from crossfade.schema.operations import NetChange, TableDelta
 from crossfade.schema.parser import Script, Source, read_sources
 from crossfade.schema.parts import Parts
@@ -46,6 +48,7 @@ class PlanOptions:
     has_lane_roles: bool  # each lane connects as a role of its own
     both_changed: str = "new"  # which shape wins: "new" or "old"
     star_queries: str = ""  # "", "none" or "some"
+    has_pooler: bool = False  # server sessions outlive the version that they were opened for
 
 
 def change_id(sources: Sequence[Source]) -> str:
@@ -64,6 +67,9 @@ def plan_change(name: str, sources: Sequence[Source], catalog: Catalog, options:
     grouping = Grouping(net.catalog, options.has_lane_roles, policies(annotations))
     both_changed = Writer(options.both_changed)
     deltas = [net.tables[key] for key in sorted(net.tables)]
+    fronted = options.star_queries == "some" and fronting.put_behind(
+        net, name, has_lane_roles=options.has_lane_roles, has_pooler=options.has_pooler
+    )
     planned = [_plan_table(id, delta, grouping, both_changed) for delta in deltas]
     parts = [one for one, _ in planned]
     units = [one for _, one in planned]
@@ -77,6 +83,7 @@ def plan_change(name: str, sources: Sequence[Source], catalog: Catalog, options:
         expand=(
             *_beside(net, When.EARLY),
             *map(create_table.plan, created),
+            *(fronting.enter(id) if fronted else ()),
             *_all(units, "expand"),
             *_beside(net, When.LATE),
             *early,
@@ -92,7 +99,12 @@ def plan_change(name: str, sources: Sequence[Source], catalog: Catalog, options:
             *_all(units, "late"),
             *_beside(net, When.DETACH),
         ),
-        purge=(*_last(net, late=False), *_all(units, "purge"), *_last(net, late=True)),
+        purge=(
+            *_last(net, late=False),
+            *_all(units, "purge"),
+            *(fronting.leave(id) if fronted else ()),
+            *_last(net, late=True),
+        ),
         mappings=tuple(mapping for one in parts for mapping in one.mappings),
         purge_keeps=tuple(kept for one in units for kept in one.purge_keeps),
         undo_keeps=(
@@ -100,11 +112,14 @@ def plan_change(name: str, sources: Sequence[Source], catalog: Catalog, options:
             *(create_table.kept(one, id) for one in created),
         ),
         notes=(
-            *(note for one in parts for note in _notes(one)),
+            *(note for one in parts for note in (*_notes(one), *fronting.notes(one.delta))),
             *(note for one in net.beside for note in one.notes),
         ),
+        shapes=shapes(id) if fronted else "",
     ).check_invariants()
-    _hold_to_star_queries(change, options.star_queries)
+    tables = sorted({table for listed in change.retypes().values() for table in listed})
+    if tables and options.star_queries != "none":
+        raise fail("star-queries-unknown", name=name, tables=", ".join(tables))
     return change
 
 
@@ -157,7 +172,9 @@ def _indexes(net: NetChange) -> tuple[Sequence[Unit], Sequence[Unit], Sequence[U
     for index in net.indexes:
         delta = net.tables.get((index.table.schema, index.table.name))
         filled = {*delta.added, *(one.name for one in delta.renamed.values())} if delta else set()
-        (unique if index.unique else late if index.columns & filled else early).append(create_index.plan(index))
+        (unique if index.unique else late if index.columns & filled else early).append(
+            create_index.plan(index, delta.behind if delta else "")
+        )
     return early, late, unique
 
 
@@ -205,14 +222,3 @@ def _notes(parts: Parts) -> Sequence[str]:
         if not mapping.total:
             notes.append(f"{says}: {mapping.says}: values of {', '.join(mapping.new)} without counterpart exist")
     return notes
-
-
-def _hold_to_star_queries(change: Change, star_queries: str) -> None:
-    """Refuse what would break a prepared SELECT * of a live version; a view of a stable type may serve it one day."""
-    tables = sorted({table for listed in change.retypes().values() for table in listed})
-    if not tables or star_queries == "none":
-        return
-    facts = {"name": change.name, "tables": ", ".join(tables)}
-    if star_queries == "some":
-        raise fail("star-queries-some", **facts)
-    raise fail("star-queries-unknown", **facts)

@@ -89,8 +89,47 @@ GROUP BY 1 ORDER BY 1
 INSERT INTO crossfade_sync.lane (role, shape) VALUES (%(role)s, %(shape)s)
 ON CONFLICT (role) DO UPDATE SET shape = excluded.shape
 
+-- lane_paths --
+-- Of each role that is there: its own search path in this database, the one that it has without that, and whether the
+-- asking role may set it (manual, ALTER ROLE: CREATEROLE, and since PostgreSQL 16 ADMIN OPTION on the role as well).
+SELECT r.rolname::text, own.path, coalesce(others.path, '"$user", public'),
+       me.rolsuper OR me.oid = r.oid OR (me.rolcreaterole AND NOT r.rolsuper AND (
+           current_setting('server_version_num')::int < 160000 OR pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION')
+       )),
+       current_setting('server_version_num')::int, current_user::text
+FROM pg_roles AS r
+JOIN pg_roles AS me ON me.rolname = current_user
+JOIN pg_database AS d ON d.datname = current_database()
+LEFT JOIN LATERAL (
+    SELECT substr(setting, length('search_path=') + 1) AS path
+    FROM pg_db_role_setting AS s CROSS JOIN unnest(s.setconfig) AS setting
+    WHERE s.setrole = r.oid AND s.setdatabase = d.oid AND setting LIKE 'search\_path=%%'
+) AS own ON true
+LEFT JOIN LATERAL (
+    SELECT substr(setting, length('search_path=') + 1) AS path
+    FROM pg_db_role_setting AS s CROSS JOIN unnest(s.setconfig) AS setting
+    WHERE ((s.setrole = r.oid AND s.setdatabase = 0) OR (s.setrole = 0 AND s.setdatabase IN (0, d.oid)))
+      AND setting LIKE 'search\_path=%%'
+    ORDER BY s.setrole = r.oid DESC, s.setdatabase <> 0 DESC LIMIT 1
+) AS others ON true
+WHERE r.rolname = ANY (%(roles)s)
+ORDER BY r.rolname
+
+-- may_create_schemas --
+SELECT has_database_privilege(current_database(), 'CREATE')
+
+-- pointed_roles --
+-- Roles whose search path in this database begins with a change's schema.
+SELECT r.rolname::text
+FROM pg_db_role_setting AS s CROSS JOIN unnest(s.setconfig) AS setting
+JOIN pg_roles AS r ON r.oid = s.setrole
+JOIN pg_database AS d ON d.oid = s.setdatabase AND d.datname = current_database()
+WHERE starts_with(setting, 'search_path=' || %(schema)s)
+ORDER BY 1
+
 -- blockers --
--- Sessions that hold a lock which conflicts with one we are about to ask for, on these tables or their partitions.
+-- Sessions that hold a lock which conflicts with one we are about to ask for, on these tables, their partitions, or what
+-- stands behind them where they are views.
 -- A role without pg_read_all_stats sees neither age nor query of other roles' sessions; the virtual transaction is
 -- visible to all, so one that is met again has been open since.
 WITH RECURSIVE asked AS (
@@ -99,7 +138,15 @@ WITH RECURSIVE asked AS (
 ), family AS (
     SELECT oid, name, modes FROM asked WHERE oid IS NOT NULL
     UNION
-    SELECT i.inhrelid, f.name, f.modes FROM pg_inherits AS i JOIN family AS f ON i.inhparent = f.oid
+    SELECT part.oid, f.name, f.modes FROM family AS f CROSS JOIN LATERAL (
+        SELECT i.inhrelid FROM pg_inherits AS i WHERE i.inhparent = f.oid
+        UNION ALL
+        SELECT d.refobjid FROM pg_class AS v
+        JOIN pg_rewrite AS r ON r.ev_class = v.oid
+        JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+         AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
+        WHERE v.oid = f.oid AND v.relkind = 'v'
+    ) AS part (oid)
 )
 SELECT DISTINCT ON (l.virtualtransaction)
        l.pid, l.virtualtransaction, f.name, l.mode, a.application_name, a.usename::text,

@@ -8,10 +8,11 @@ would fail.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from crossfade.model.change import Backfill, Kept, Unit
 from crossfade.schema.catalog import Constraint
+from crossfade.schema.fronting import front_of
 from crossfade.schema.naming import attic, literal, meanwhile, quote, quote_table
 from crossfade.schema.parts import Parts
 from crossfade.schema.triggers import Pair
@@ -52,7 +53,8 @@ def table_units(parts: Parts, pair: Pair, pair_hidden: Pair) -> TableUnits:
 
 
 def _expand(parts: Parts, pair: Pair) -> Sequence[Unit]:
-    if not parts.expand and not pair.needed:
+    front = front_of(parts)
+    if not parts.expand and not pair.needed and not front.old:
         return ()
     made = [*pair.functions(), *pair.triggers()] if pair.needed else []
     dropped = list(pair.drop()) if pair.needed else []
@@ -63,14 +65,15 @@ def _expand(parts: Parts, pair: Pair) -> Sequence[Unit]:
     ]
     main = Unit(
         key=f"expand:{parts.delta.says}",
-        says="; ".join(parts.says),
-        do=(*left, *parts.expand, *made),
-        undo=(*dropped, *reversed(parts.take_back), *check),
+        says="; ".join([*parts.says, *front.says]),
+        do=(*left, *parts.expand, *made, *front.old),
+        undo=(*front.away, *dropped, *reversed(parts.take_back), *check),
         locks=tuple((table, _BLOCKS) for table in sorted({parts.quoted, *parts.pointed})),
-        retypes=(parts.quoted,) if parts.delta.added or parts.delta.renamed or parts.delta.retyped else (),
     )
+    if parts.delta.added or parts.delta.renamed or parts.delta.retyped:
+        main = _retypes(parts, main)
     if not parts.loosened:
-        return (main,)
+        return (main, *front.for_new_lane)
     # The way back proves NOT NULL again without a lock while it reads, and leaves it off where rows say otherwise.
     return (
         Unit(
@@ -88,7 +91,15 @@ def _expand(parts: Parts, pair: Pair) -> Sequence[Unit]:
             scans=True,
         ),
         main,
+        *front.for_new_lane,
     )
+
+
+def _retypes(parts: Parts, unit: Unit) -> Unit:
+    """Say what becomes of SELECT * where a unit changes the table's columns."""
+    if parts.delta.behind:
+        return replace(unit, steadies=(parts.quoted,))
+    return replace(unit, retypes=(parts.quoted,))
 
 
 def _not_null_name(parts: Parts, column: str) -> str:
@@ -125,7 +136,7 @@ def _backfill(parts: Parts) -> Sequence[Backfill]:
     return (
         Backfill(
             key=f"backfill:{parts.delta.says}",
-            table=parts.quoted,
+            table=parts.behind,
             assignments=tuple((fill.column, fill.value) for fill in parts.fills),
             unfilled=" OR ".join(dict.fromkeys(fill.unfilled for fill in parts.fills if fill.unfilled)) or "false",
             differs=" OR ".join(differs) or "false",
@@ -140,13 +151,15 @@ def _strict(parts: Parts) -> Sequence[Unit]:
     checks = [*proven, *unproven]
     if not checks:
         return ()
-    table = f"ALTER TABLE {parts.quoted}"
+    table, front = f"ALTER TABLE {parts.quoted}", front_of(parts)
+    add = [f"{table} ADD CONSTRAINT {quote(name)} {check} NOT VALID" for name, check in checks]
+    loose = [f"{table} DROP CONSTRAINT IF EXISTS {quote(name)}" for name, _ in checks]
     bind = (
         Unit(
             key=f"bind:{parts.delta.says}",
             says="bind new rows to what the new version promises",
-            do=tuple(f"{table} ADD CONSTRAINT {quote(name)} {check} NOT VALID" for name, check in checks),
-            undo=tuple(f"{table} DROP CONSTRAINT IF EXISTS {quote(name)}" for name, _ in checks),
+            do=(*front.away, *add, *front.old),
+            undo=(*front.away, *loose, *front.old),
             locks=((parts.quoted, _BLOCKS),),
         ),
     )
@@ -157,7 +170,7 @@ def _strict(parts: Parts) -> Sequence[Unit]:
         Unit(
             key=f"validate:{parts.delta.says}",
             says="check the rows that are there",
-            do=tuple(f"{table} VALIDATE CONSTRAINT {quote(name)}" for name, _ in proven),
+            do=tuple(f"ALTER TABLE {parts.behind} VALIDATE CONSTRAINT {quote(name)}" for name, _ in proven),
             undo=("SELECT true",),  # the constraint goes with the unit before
             scans=True,
         ),
@@ -173,34 +186,35 @@ def _hide(parts: Parts, pair: Pair, pair_hidden: Pair) -> Sequence[Unit]:
         undo.append(f"{table} ALTER COLUMN {quote(column)} DROP NOT NULL")
     do += [one for one, _ in parts.bound]
     undo += [one for _, one in parts.bound]
-    if not do:
+    front = front_of(parts)
+    if not do and not front.away:
         return ()
     undo.reverse()
     if pair_hidden.functions() != pair.functions():
         do += pair_hidden.functions()
         undo += pair.functions()
-    says = f"hide {', '.join(parts.hidden)}" if parts.hidden else "bind what the new version promises"
+    says = "bind what the new version promises" if do else "show the new shape"
+    says = f"hide {', '.join(parts.hidden)}" if parts.hidden else says
     says += f": {', '.join(parts.binds)}" if parts.binds else ""
-    return (
-        Unit(
-            key=f"hide:{parts.delta.says}",
-            says=says,
-            do=tuple(do),
-            undo=tuple(undo),
-            locks=((parts.quoted, _BLOCKS),),
-            retypes=(parts.quoted,) if parts.hidden else (),
-        ),
+    unit = Unit(
+        key=f"hide:{parts.delta.says}",
+        says=says,
+        do=(*front.away, *do, *front.new),
+        undo=(*front.away, *undo, *front.old),
+        locks=((parts.quoted, _BLOCKS),),
     )
+    return (_retypes(parts, unit) if parts.hidden or front.away else unit,)
 
 
 def _purge(parts: Parts, pair: Pair) -> Sequence[Unit]:
     """First what keeps the shapes in step, with all that a row without the old shape would break; then the columns."""
     table, says = f"ALTER TABLE {parts.quoted}", parts.delta.says
-    units = []
+    units, front = [], front_of(parts)
     stop = [*(pair.drop() if pair.needed else ()), *_let_go(parts), *parts.let_go]
     if stop:
         key, locks = f"purge-sync:{says}", ((parts.quoted, _BLOCKS),)
-        units.append(Unit(key=key, says="the old shape is not kept in step any more", do=tuple(stop), locks=locks))
+        do = [*front.away, *stop, *front.new]
+        units.append(Unit(key=key, says="the old shape is not kept in step any more", do=tuple(do), locks=locks))
     do = [f"{table} DROP COLUMN {quote(name)}" for name in parts.hidden.values()]
     do += parts.purge
     do += [
@@ -208,18 +222,17 @@ def _purge(parts: Parts, pair: Pair) -> Sequence[Unit]:
         for late in parts.late_checks
         if late.meanwhile != late.name
     ]
-    if do:
+    if do or front.away:
         pointed = {quote_table(*one.references) for one in _old_constraints(parts) if one.references}
-        units.append(
-            Unit(
-                key=f"purge:{says}",
-                says=f"drop {', '.join(parts.hidden) or 'what only the way there needed'}",
-                do=tuple(do),
-                locks=tuple((name, _BLOCKS) for name in sorted({parts.quoted, *pointed})),
-                retypes=(parts.quoted,) if parts.hidden else (),
-            )
+        what = f"drop {', '.join(parts.hidden) or 'what only the way there needed'}"
+        unit = Unit(
+            key=f"purge:{says}",
+            says=what if do else "put the table back in its place",
+            do=(*front.away, *do),
+            locks=tuple((name, _BLOCKS) for name in sorted({parts.quoted, *pointed})),
         )
-    return units
+        units.append(_retypes(parts, unit) if parts.hidden or front.away else unit)
+    return [*units, *front.leave_new_lane]
 
 
 def _let_go(parts: Parts) -> Sequence[str]:
@@ -252,7 +265,7 @@ def _purge_keeps(parts: Parts, hidden: Pair) -> Sequence[Kept]:
         kept.append((plain, " OR ".join(f"{quote(parts.hidden[name])} IS NOT NULL" for name in plain)))
     return tuple(
         Kept(
-            table=parts.quoted,
+            table=parts.behind,
             key=tuple(quote(name) for name in table.key),
             columns=tuple(quote(parts.hidden[name]) for name in columns),
             attic=attic(parts.change, table.schema, table.name, f"purge_{number}" if number else "purge"),
@@ -270,7 +283,7 @@ def _undo_keeps(parts: Parts) -> Sequence[Kept]:
     rows = [*dict.fromkeys(parts.new_only.values()), *(f"{quote(name)} IS NULL" for name in parts.loosened)]
     return (
         Kept(
-            table=parts.quoted,
+            table=parts.behind,
             key=tuple(quote(name) for name in table.key),
             columns=tuple(quote(name) for name in columns),
             attic=attic(parts.change, table.schema, table.name, "undo"),

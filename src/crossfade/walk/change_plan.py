@@ -77,6 +77,7 @@ def schema_part(
         has_lane_roles=bool(config.database.app_roles),
         both_changed=config.schema.both_changed,
         star_queries=config.schema.star_queries,
+        has_pooler=bool(config.database.pooler_url),
     )
     change = plan_change(wanted.name, wanted.sources, catalog(), options)
     _refuse_queued(version, change, facts.detached)

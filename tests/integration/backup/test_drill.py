@@ -12,6 +12,13 @@ import psycopg
 import pytest
 
 from crossfade.backup.proof import Verdict, newest_restore_proof
+from crossfade.journal.install import install
+from crossfade.model.requirement import Staging
+from crossfade.schema.catalog import read_catalog
+from crossfade.schema.engine import PostgresSchemaEngine
+from crossfade.schema.planning import PlanOptions, Source, plan_change
+from crossfade.schema.session import Sessions
+from crossfade.walk.clock import SystemClock
 from crossfade.walk.scratch_cluster import sweep
 
 from .conftest import Leftovers, Shop
@@ -56,6 +63,29 @@ def test_a_good_database_is_restored_compared_and_served_from(shop: Shop, leftov
         assert secret not in "".join(seen)
         assert secret not in drill.record.read_text()
         assert secret not in "".join(said)
+
+
+def test_a_database_with_a_view_before_a_table_is_restored_and_served_from(shop: Shop) -> None:
+    clock = SystemClock()
+    with Sessions(shop.admin_url, clock).open("reading the catalog") as session:
+        install(session)
+        session.execute("SELECT set_config('search_path', 'public', false)")
+        catalog = read_catalog(session)
+    sources = [Source("v7.sql", "ALTER TABLE orders ADD COLUMN label text")]
+    change = plan_change("v7.sql", sources, catalog, PlanOptions(has_lane_roles=True, star_queries="some"))
+    engine = PostgresSchemaEngine(
+        shop.admin_url, "shop", clock, Staging(star_queries="some"), lambda: 0, filler=lambda _: None, fenced=False
+    )
+    engine.expand(change, "v7", lambda: True, lambda _: None)
+    try:
+        rows = shop.ask("SELECT count(*) FROM orders")[0][0]
+        proof = shop.drill().run()
+        assert proof.problems == ()
+        assert proof.verdict is Verdict.RESTORED
+        assert proof.tables[f"public.cf_{change.id[1:7]}_orders"] == rows
+    finally:
+        engine.undo(change, lambda: True, lambda _: None)
+        shop.ask("DROP SCHEMA crossfade, crossfade_sync, crossfade_attic CASCADE")
 
 
 DAMAGE = {

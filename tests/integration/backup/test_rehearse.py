@@ -14,6 +14,7 @@ from crossfade.backup.proof import Verdict
 from crossfade.journal.install import install
 from crossfade.model.change import Backfill, Change, Unit
 from crossfade.model.errors import CrossfadeError, Exit
+from crossfade.model.ports import LaneSpec
 from crossfade.model.settings.parse import parse_config
 from crossfade.schema.catalog import read_catalog
 from crossfade.schema.planning import PlanOptions, Source, plan_change
@@ -166,10 +167,15 @@ def ordinary_site(shop: Shop) -> Site:
     return replace(shop.site(), config=parse_config(text))
 
 
-def test_lanes_with_roles_of_their_own_and_a_change_that_is_under_way(shop: Shop, ordinary: str) -> None:
+def two_lanes(shop: Shop) -> tuple[Site, LaneSpec, LaneSpec]:
+    """That site, and a lane for each of its roles."""
     site = ordinary_site(shop)
     old, new = (replace(shop.lane(site, version)) for version in ("v1", "v2"))
-    new = replace(new, slot=new.slot.other, processes=_of_right(new))
+    return site, old, replace(new, slot=new.slot.other, processes=_of_right(new))
+
+
+def test_lanes_with_roles_of_their_own_and_a_change_that_is_under_way(shop: Shop, ordinary: str) -> None:
+    site, old, new = two_lanes(shop)
     grants = f"GRANT SELECT ON {PRODUCTS} TO lane_right"
     first = new_column().expand[0]
     change = new_column(expand=(replace(first, do=(first.do[0], grants)),))
@@ -185,6 +191,22 @@ def test_lanes_with_roles_of_their_own_and_a_change_that_is_under_way(shop: Shop
     facts = engine.facts()
     assert facts.open is not None
     assert facts.open.stage == "both shapes", "the live one stands where it stood"
+
+
+def test_each_version_finds_its_own_shape_through_views(shop: Shop, ordinary: str) -> None:
+    site, old, new = two_lanes(shop)
+    for role in ("lane_left", "lane_right"):
+        shop.ask(f"GRANT {role} TO keeper WITH ADMIN OPTION")
+    shop.ask("ALTER ROLE keeper CREATEROLE")
+    with psycopg.connect(ordinary) as connection:
+        catalog = read_catalog(connection)
+    sources = [Source("v7.sql", "ALTER TABLE products ADD COLUMN label text; ALTER TABLE products ADD COLUMN n int")]
+    change = plan_change("v7.sql", sources, catalog, PlanOptions(has_lane_roles=True, star_queries="some"))
+    said: list[str] = []
+    told = Rehearsal(site, change, old, new, ordinary).prove(said.append)
+    assert told.startswith("v1 and v2 became ready at every stage of v7.sql, there and back (copy ")
+    asked = "SELECT count(*) FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) one WHERE one LIKE '%crossfade%'"
+    assert shop.ask(asked) == [(0,)], "the live roles are as they were"
 
 
 def _of_right(lane: object) -> list[object]:

@@ -46,7 +46,9 @@ class Recipe:
 class World:
     """The table t, walked by running the units' SQL."""
 
-    def __init__(self, home: Any, recipe: Recipe, rows: Sequence[Row] = (), both_changed: str = "new") -> None:
+    def __init__(
+        self, home: Any, recipe: Recipe, rows: Sequence[Row] = (), both_changed: str = "new", stars: str = "none"
+    ) -> None:
         self.home, self.recipe = home, recipe
         self.at = Stage.BASE
         self.admin = psycopg.connect(home.admin_url, autocommit=True)
@@ -56,7 +58,7 @@ class World:
             self.admin.execute(re.sub(r"CONCURRENTLY|BEGIN;|COMMIT", "", recipe.change))
             self.raw = read_catalog(self.admin)
         self.base = read_catalog(self.admin)
-        options = PlanOptions(recipe.lanes, both_changed, "none")
+        options = PlanOptions(recipe.lanes, both_changed, stars)
         self.change: Change = plan_change("t.sql", [Source("t.sql", recipe.change)], self.base, options)
         self.old = self._connect("old")
         self.new = self._connect("new")
@@ -71,7 +73,10 @@ class World:
             boss.execute("INSERT INTO crossfade_sync.lane VALUES (%s, %s)", (role, shape))
         rest = self.home.admin_url.split("@", 1)[1]
         unprepared = {"prepare_threshold": None} if "crossfade: retype" in self.recipe.change else {}
-        return psycopg.connect(f"postgresql://{role}:{password}@{rest}", autocommit=True, **unprepared)
+        connection = psycopg.connect(f"postgresql://{role}:{password}@{rest}", autocommit=True, **unprepared)
+        if shape == "new" and self.change.shapes:
+            connection.execute(sql.SQL("SET search_path TO {}, public").format(sql.Identifier(self.change.shapes)))
+        return connection
 
     def close(self) -> None:
         for connection in (self.admin, self.old, self.new):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -261,9 +262,14 @@ def start(world: World, rng: random.Random) -> tuple[Model, Players]:
     return model, Players(world, model, rng)
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=str)
-def test_every_write_is_read_by_both_versions_there_and_back(world_of: Any, recipe: Recipe) -> None:
-    world = world_of(recipe)
+THROUGH_VIEWS = [
+    (replace(recipe, lanes=True), "some") for recipe in RECIPES if "crossfade: retype" not in recipe.change
+]
+
+
+@pytest.mark.parametrize(("recipe", "stars"), [*((recipe, "none") for recipe in RECIPES), *THROUGH_VIEWS], ids=str)
+def test_every_write_is_read_by_both_versions_there_and_back(world_of: Any, recipe: Recipe, stars: str) -> None:
+    world = world_of(recipe, stars=stars)
     rng = random.Random(recipe.name)
     model, players = start(world, rng)
     before = read_catalog(world.admin).fingerprint()

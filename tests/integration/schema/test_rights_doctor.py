@@ -192,6 +192,33 @@ LANES = {
 }
 
 
+def test_what_views_need_is_asked_for_where_versions_ask_for_whole_rows(team: Team) -> None:
+    assert not [what for what in look(team) if what.startswith("search path")]
+    given = config(TOML + CHANGES + 'star_queries = "some"\n')
+    found = look(team, given)
+    assert found["rights main: make a schema for each change"].state is State.WELL
+    lacking = [found[f"search path of {role}"] for role in ("shop_left", "shop_right")]
+    assert {one.state for one in lacking} == {State.BAD}
+    assert lacking[0].said == "shop_admin cannot set it, so a new version would see the old shape"
+    for one in lacking:
+        team.ask(one.remedy)
+    found = look(team, given)
+    assert {found[f"search path of {role}"].said for role in ("shop_left", "shop_right")} == {
+        "can be set for a new version"
+    }
+    with team.admin() as admin:
+        for role in ("shop_left", "shop_right"):
+            admin.execute(f"ALTER ROLE {role} IN DATABASE shop SET search_path TO public")
+            admin.execute(f"ALTER ROLE {role} IN DATABASE shop RESET search_path")
+    assert found["lane role shop_left"].said == "cannot change the schema", "the right is crossfade's alone"
+    team.ask("REVOKE CREATE ON DATABASE shop FROM shop_admin")
+    gone = look(team, given)["rights main: make a schema for each change"]
+    assert gone.state is State.BAD
+    assert gone.said == "a new version's views have no place"
+    team.ask(gone.remedy)
+    assert look(team, given)["rights main: make a schema for each change"].state is State.WELL
+
+
 @pytest.mark.parametrize("case", LANES)
 def test_what_a_lane_could_do_to_the_schema_is_named_and_the_remedy_takes_it_away(team: Team, case: str) -> None:
     give, said = LANES[case]

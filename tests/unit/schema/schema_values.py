@@ -111,9 +111,15 @@ def catalog(*tables: Table) -> Catalog:
 
 
 def plan(
-    sql: str, lanes: bool = True, both_changed: str = "new", stars: str = "none", tables: Sequence[Table] = ()
+    sql: str,
+    lanes: bool = True,
+    both_changed: str = "new",
+    stars: str = "none",
+    tables: Sequence[Table] = (),
+    pooler: bool = False,
 ) -> Change:
-    return plan_change("7.sql", [Source("7.sql", sql)], catalog(*tables), PlanOptions(lanes, both_changed, stars))
+    options = PlanOptions(lanes, both_changed, stars, pooler)
+    return plan_change("7.sql", [Source("7.sql", sql)], catalog(*tables), options)
 
 
 def script(change: Change) -> str:
@@ -123,7 +129,8 @@ def script(change: Change) -> str:
         for unit in getattr(change, stage):
             traits = "".join(f" {word}" for word in ("concurrent", "scans") if getattr(unit, word))
             locks = "".join(f" [{mode} {table}]" for table, mode in unit.locks)
-            lines.append(f"-- {stage} {unit.key}: {unit.says}{traits}{locks}{' retypes' if unit.retypes else ''}")
+            stars = " retypes" if unit.retypes else " steadies" if unit.steadies else ""
+            lines.append(f"-- {stage} {unit.key}: {unit.says}{traits}{locks}{stars}")
             lines += [f"{statement};" for statement in unit.do]
             lines += [f"undo {statement};" for statement in unit.undo]
             lines += [f"probe {unit.probe};"] * bool(unit.probe)

@@ -14,7 +14,7 @@ from crossfade.schema.catalog import Trigger
 from crossfade.schema.recipes.run_data import SAY_IT
 
 sys.path.insert(0, str(Path(__file__).parent))
-from schema_values import ORDERS, plan
+from schema_values import HELD, ORDERS, plan
 
 # What it is about -> (the change, options, what is said).
 REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -62,12 +62,64 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "  reason: a prepared SELECT * or RETURNING * fails once in a session when its table changes\n"
         'hint: say it in crossfade.toml, under [schema]: star_queries = "none", or "some"',
     ),
-    "stars some": (
+    "stars some, one role for both lanes": (
+        "ALTER TABLE orders ADD COLUMN x int; ALTER TABLE log DROP COLUMN line",
+        {"stars": "some", "lanes": False},
+        "error[star-queries-some]: 7.sql changes what SELECT * gives, the versions ask for that, and no view can keep"
+        " it as it was\n"
+        "  tables: public.log, public.orders\n"
+        "  reason: versions find their shape by the role that they connect as, and the lanes share one\n"
+        "hint: write {role} in database.app_url, and app_roles = [...]; or name the columns in the versions' queries,"
+        ' then under [schema]: star_queries = "none"',
+    ),
+    "stars some, through a pooler": (
         "ALTER TABLE orders ADD COLUMN x int",
+        {"stars": "some", "pooler": True},
+        "error[star-queries-some]: 7.sql changes what SELECT * gives, the versions ask for that, and no view can keep"
+        " it as it was\n"
+        "  tables: public.orders\n"
+        "  reason: a pooler gives a version sessions that were opened for the one before, which find the other shape\n"
+        'hint: name the columns in the versions\' queries, then under [schema]: star_queries = "none"',
+    ),
+    "stars some, a table that is known by its name": (
+        "ALTER TABLE held ADD COLUMN x int",
+        {
+            "stars": "some",
+            "tables": [replace(HELD, row_security=True, bound=("function f(held)", "rule r"))],
+        },
+        "error[star-queries-some]: 7.sql changes what SELECT * gives, the versions ask for that, and no view can keep"
+        " it as it was\n"
+        "  tables: public.held\n"
+        "  reason: a view cannot stand before it: function f(held), rule r, row security, a publication, whose"
+        " subscribers know it by its name\n"
+        'hint: name the columns in the versions\' queries, then under [schema]: star_queries = "none"',
+    ),
+    "stars some, a new foreign key": (
+        "ALTER TABLE orders ADD COLUMN held bigint REFERENCES held; ALTER TABLE held ADD COLUMN x int",
         {"stars": "some"},
-        "error[star-queries-some]: 7.sql changes what SELECT * gives, and the versions ask for that\n"
-        '  tables: "public"."orders"\n'
-        "  reason: a prepared SELECT * or RETURNING * fails once in a session when its table changes\n"
+        "error[star-queries-some]: 7.sql changes what SELECT * gives, the versions ask for that, and no view can keep"
+        " it as it was\n"
+        "  tables: public.held\n"
+        "  reason: a view cannot stand before it: the new foreign key orders_held_fkey, a publication, whose"
+        " subscribers know it by its name\n"
+        'hint: name the columns in the versions\' queries, then under [schema]: star_queries = "none"',
+    ),
+    "stars some, a view of the user beside": (
+        "ALTER TABLE orders ADD COLUMN x int; CREATE VIEW listed AS SELECT id FROM orders",
+        {"stars": "some"},
+        "error[star-queries-some]: 7.sql changes what SELECT * gives, the versions ask for that, and no view can keep"
+        " it as it was\n"
+        "  tables: public.orders\n"
+        "  reason: a view cannot stand before it: view public.listed of this change\n"
+        'hint: name the columns in the versions\' queries, then under [schema]: star_queries = "none"',
+    ),
+    "stars some, a type that changes in place": (
+        "ALTER TABLE log ALTER COLUMN line TYPE varchar;\n-- crossfade: retype log.line",
+        {"stars": "some"},
+        "error[star-queries-some]: 7.sql changes what SELECT * gives, the versions ask for that, and no view can keep"
+        " it as it was\n"
+        "  tables: public.log\n"
+        "  reason: a view cannot stand before it: the type of line, which changes in place\n"
         'hint: name the columns in the versions\' queries, then under [schema]: star_queries = "none"',
     ),
     "drop table": (

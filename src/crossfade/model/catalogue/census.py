@@ -26,4 +26,11 @@ ROWS: tuple[Kind, ...] = (
         "{listing}",
         "take these rights away with the statements above, then: crossfade doctor",
     ),
+    Kind(
+        "lane-path-not-ours",
+        Exit.NOT_MET,
+        "the search path of {roles} cannot be set, so the new version would see the old shape; nothing was begun",
+        "reason: {role} may not alter that role",
+        "{grant}",
+    ),
 )

@@ -64,8 +64,8 @@ ROWS: tuple[Kind, ...] = (
     Kind(
         "star-queries-some",
         Exit.NOT_MET,
-        "{name} changes what SELECT * gives, and the versions ask for that",
-        "tables: {tables}\nreason: a prepared SELECT * or RETURNING * fails once in a session when its table changes",
-        'name the columns in the versions\' queries, then under [schema]: star_queries = "none"',
+        "{name} changes what SELECT * gives, the versions ask for that, and no view can keep it as it was",
+        "tables: {tables}\nreason: {reason}",
+        '{way}name the columns in the versions\' queries, then under [schema]: star_queries = "none"',
     ),
 )

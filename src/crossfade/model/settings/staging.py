@@ -22,8 +22,9 @@ class Staging:
     )
     star_queries: str = setting(
         "Whether the versions ask for whole rows (SELECT *, RETURNING *) in prepared statements. Such a statement"
-        " fails once in each session when its table gets or loses a column. Left out: a change that would do this"
-        " is refused until you have said it.",
+        " fails once in each session when its table gets or loses a column. With some, views keep what each version"
+        " sees as it is; that takes a role for each lane and no pooler. Left out: a change that would do this is"
+        " refused until you have said it.",
         default="",
         choices=("none", "some"),
         example="none",

@@ -131,7 +131,7 @@ def plan(parts: Parts, new: NewConstraint) -> None:
 def plan_validation(parts: Parts, name: str, definition: str) -> None:
     """Check the rows of a constraint that was added NOT VALID in an earlier change."""
     unit = validating(parts, name)
-    table = f"ALTER TABLE {parts.quoted}"
+    table = f"ALTER TABLE {parts.behind}"
     again = (f"{table} DROP CONSTRAINT {quote(name)}", f"{table} ADD CONSTRAINT {quote(name)} {definition}")
     parts.settle.append(
         Unit(key=unit.key, says=unit.says, do=unit.do, undo=again, undo_locks=((parts.quoted, _ALL_WAIT),), scans=True)
@@ -143,7 +143,7 @@ def validating(parts: Parts, name: str) -> Unit:
     return Unit(
         key=f"validate:{parts.delta.says}.{name}",
         says=f"check the rows that are there against {name}",
-        do=(f"ALTER TABLE {parts.quoted} VALIDATE CONSTRAINT {quote(name)}",),
+        do=(f"ALTER TABLE {parts.behind} VALIDATE CONSTRAINT {quote(name)}",),
         undo=("SELECT true",),  # the constraint goes with the unit before
         scans=True,
     )
@@ -186,7 +186,7 @@ def _unique(parts: Parts, new: NewConstraint) -> None:
     extra = f" INCLUDE ({', '.join(quote(name) for name in words(node.including))})" if node.including else ""
     extra += " NULLS NOT DISTINCT" if node.nulls_not_distinct else ""
     called = new.called or new.name
-    index = f"CREATE UNIQUE INDEX CONCURRENTLY {quote(called)} ON {parts.quoted} ({listed}){extra}"
+    index = f"CREATE UNIQUE INDEX CONCURRENTLY {quote(called)} ON {parts.behind} ({listed}){extra}"
     parts.unique.append(build(delta.table.schema, called, index))
     kind = "UNIQUE" if new.kind == "u" else "PRIMARY KEY"
     when = " DEFERRABLE" if node.deferrable else ""

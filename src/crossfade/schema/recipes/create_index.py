@@ -50,9 +50,11 @@ def read(net: NetChange, statement: Statement) -> None:
     net.indexes.append(NewIndex(delta.table, name, node, node.unique, columns, where))
 
 
-def plan(index: NewIndex) -> Unit:
-    """The unit that builds it."""
-    return build(index.table.schema, index.name, print_statement("index_stmt", index.node))
+def plan(index: NewIndex, behind: str = "") -> Unit:
+    """The unit that builds it, on the table or on what it is called behind a view."""
+    node = copied(index.node)
+    node.relation.relname = behind or node.relation.relname
+    return build(index.table.schema, index.name, print_statement("index_stmt", node))
 
 
 def build(schema: str, name: str, statement: str) -> Unit:

@@ -50,6 +50,7 @@ def _carry_index(parts: Parts, index: Index, names: dict[str, str]) -> None:
     node = parse_statement(index.definition)
     _rename_columns(node, names)
     node.idxname, node.concurrent = called, True
+    node.relation.relname = parts.delta.behind or node.relation.relname
     parts.settle.append(build(schema, called, print_statement("index_stmt", node)))
     parts.purge.append(f"ALTER INDEX {quote_table(schema, called)} RENAME TO {quote(index.name)}")
     if index.unique:

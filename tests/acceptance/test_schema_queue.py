@@ -135,6 +135,9 @@ def purge_is_refused_and_then_done(shaped) -> None:
             assert purged.code == 0, purged.err
             assert "waived by the demo" in purged.err
     assert shaped.changes() == []
+    said = service.crossfade("status").out
+    assert "completed  purged" in said
+    assert "share wanted" not in said, "the fader has nothing to do with it"
     # The reference and the gift are told by what stays; the channel is not, and is kept for each order.
     kept = {name: rows for name, rows in shaped.attic().items() if "_purge_" in name}
     assert len(kept) == 1, kept

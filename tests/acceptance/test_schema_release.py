@@ -118,7 +118,7 @@ def test_there_and_back_again(shaped, eventually) -> None:
             assert story.to(release, "halted").position == "retired"
             said = service.crossfade("status").out
             assert f"{old} still has 1 connection to the database" in " ".join(said.split())
-            assert "'a console', idle for" in " ".join(said.split())
+            assert " ".join(said.split()).count("'a console', idle for") == 1, said
         told = service.crossfade("resume")
         assert told.code == 0, told.err
         done = story.ended(release)

@@ -57,12 +57,14 @@ def picture(status: Status) -> RenderableType:
         (f"{mark} {status.phase.replace('_', ' ')}", f"bold {colour}"),
         f"  {status.position}  step {status.index}/{status.last_index}  release {status.release}",
     )
-    lines: list[RenderableType] = [head, fader_bar(status), Text(shares(status))]
-    lines.append(Text(f"old {status.old_healthy}  new {status.new_healthy}  fuse {status.fuse}"))
+    lines: list[RenderableType] = [head]
+    if status.new_version:  # else only the schema moves, and one version serves throughout
+        lines += [fader_bar(status), Text(shares(status))]
+        lines.append(Text(f"old {status.old_healthy}  new {status.new_healthy}  fuse {status.fuse}"))
     lines += [Text(f"  {line}", style="dim") for line in status.signals]
     for label, value in (
         ("schema", status.schema),
-        ("why", status.why),
+        ("why", status.why if status.why != status.cause else ""),
         ("cause", status.cause),
         ("released by", status.released_by),
         ("way back", way_back_text(status)),

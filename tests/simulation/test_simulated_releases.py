@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,16 @@ def test_a_person_pauses_resumes_and_rolls_back(tmp_path: Path) -> None:
     run.asks.put("rollback", run.clock.now())
     assert run.walk() is Phase.ROLLED_BACK
     assert run.last.state["by"] == "person"
+
+
+def test_what_is_asked_for_twice_is_journaled_once_and_answered_twice(tmp_path: Path) -> None:
+    """A walker that dies between its row and its answer leaves the ask to the next one, which has nothing to add."""
+    run = Simulated(8, tmp_path)
+    run.walk(until=lambda turn: turn.state.index == 4 and turn.state.phase is Phase.STANDING)
+    asks = [run.asks.put("rollback", run.clock.now() + timedelta(seconds=n)) for n in range(2)]
+    assert run.walk() is Phase.ROLLED_BACK
+    assert [row.data["by"] for row in run.journal.written if row.data.get("event") == "rollback"] == ["person"]
+    assert [run.asks.reply(ask) for ask in asks] == ["asked for by a person: rollback"] * 2
 
 
 def test_from_retired_the_old_version_is_started_first(tmp_path: Path) -> None:

@@ -130,6 +130,10 @@ class Walker:
                 self._write(RowKind.REQUEST, self.state, {"asked": str(event), "refused": after.reason})
                 self._observer.answered(f"refused: {after.reason}")
             return
+        if after == self.state:  # on its way already: asked for twice, or by a walker that died before it could answer
+            if facts.asked is event:
+                self._observer.answered(decision.reason)
+            return
         data: dict[str, object] = {"event": str(event), "reason": decision.reason, "by": decision.by}
         if facts.verdict is not None:
             data["verdict"] = facts.verdict.lines()

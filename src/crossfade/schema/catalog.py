@@ -102,7 +102,9 @@ class Table:
     definition: str = ""
     options: str = ""  # of a view: "security_barrier=true"
     bound: Sequence[str] = ()  # what hangs on the table's own name or row type: "rule r", "function f(orders)"
+    comment: str | None = None
     rows: int = field(default=0, compare=False)  # the planner's estimate
+    grants: Sequence[tuple[str, str, str]] = ()  # quoted role, privilege, "t" where it may be handed on
 
     def column(self, name: str) -> Column | None:
         """Its column of that name."""
@@ -151,7 +153,7 @@ class Catalog:
         tables = []
         for table in self.tables.values():
             raw = asdict(table)
-            del raw["rows"]
+            del raw["rows"], raw["grants"]  # rights do not decide which plan is right
             raw["columns"] = sorted(raw["columns"], key=lambda column: str(column["name"]))
             tables.append(raw)
         text = json.dumps([tables, sorted(self.domains), sorted(self.types)], sort_keys=True)
@@ -202,6 +204,7 @@ def _table(raw: dict[str, Any]) -> Table:
         ),
         "referenced_by": tuple(Referrer(**{**one, "columns": tuple(one["columns"])}) for one in raw["referenced_by"]),
         "bound": tuple(raw["bound"]),
+        "grants": tuple(map(tuple, raw["grants"])),
         "triggers": tuple(Trigger(**one) for one in raw["triggers"]),
     }
     return Table(**{**raw, **parts})

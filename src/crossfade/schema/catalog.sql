@@ -45,6 +45,12 @@ SELECT jsonb_build_object(
         'schema', t.nspname, 'name', t.relname, 'kind', t.relkind, 'rows', t.reltuples::bigint,
         'row_security', t.relrowsecurity, 'options', CASE t.relkind WHEN 'v'
             THEN COALESCE(array_to_string(t.reloptions, ', '), '') ELSE '' END,
+        'comment', obj_description(t.oid, 'pg_class'),
+        'grants', COALESCE((SELECT jsonb_agg(jsonb_build_array(
+                CASE g.grantee WHEN 0 THEN 'PUBLIC'
+                    ELSE '"' || replace(pg_get_userbyid(g.grantee), '"', '""') || '"' END, g.privilege_type,
+                CASE WHEN g.is_grantable THEN 't' ELSE '' END) ORDER BY g.grantee, g.privilege_type)
+            FROM aclexplode(COALESCE(t.relacl, acldefault('r', t.relowner))) g), '[]'),
         'inherits', t.relispartition OR t.relkind = 'p'
             OR EXISTS (SELECT FROM pg_inherits WHERE inhrelid = t.oid OR inhparent = t.oid),
         'definition', CASE WHEN t.relkind IN ('v', 'm') THEN pg_get_viewdef(t.oid) ELSE '' END,

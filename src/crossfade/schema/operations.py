@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from crossfade.model.errors import CrossfadeError, fail
 from crossfade.schema.beside import Beside
-from crossfade.schema.catalog import Catalog, Column, Constraint, Table
+from crossfade.schema.catalog import Catalog, Column, Constraint, Index, Table
 from crossfade.schema.expressions import Expression, Reader
 from crossfade.schema.parser import Node, Statement
 
@@ -107,7 +107,6 @@ class NewConstraint:
     references: tuple[str, str] | None = None
     valid: bool = True  # whether the rows that are there are checked, too
     now: bool = False  # whether it binds the old version, which is said to keep to it
-    called: str = ""  # until purge, where another one has the name
 
 
 @dataclass
@@ -127,6 +126,11 @@ class TableDelta:
     constraints: dict[str, NewConstraint] = field(default_factory=dict)
     validated: dict[str, Constraint] = field(default_factory=dict)
     gone: dict[str, GoneConstraint] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)  # of constraints, old to new
+    index_names: dict[str, str] = field(default_factory=dict)
+    gone_indexes: dict[str, Index] = field(default_factory=dict)
+    light: dict[str, tuple[str, str]] = field(default_factory=dict)  # comments and grants: do, undo
+    revoked: dict[str, tuple[str, str]] = field(default_factory=dict)
     added: dict[str, AddedColumn] = field(default_factory=dict)
     renamed: dict[str, RenamedColumn] = field(default_factory=dict)  # by the old name
     dropped: dict[str, DroppedColumn] = field(default_factory=dict)
@@ -146,8 +150,9 @@ class TableDelta:
     @property
     def changes(self) -> bool:
         """Whether anything is left to do."""
-        bound = self.constraints or self.validated or self.gone
-        return self.reshaped or bool(bound) or any(one.changes for one in self.altered.values())
+        bound = self.constraints or self.validated or self.gone or self.names
+        named = self.index_names or self.gone_indexes or self.light or self.revoked
+        return self.reshaped or bool(bound or named) or any(one.changes for one in self.altered.values())
 
     def old_name(self, name: str) -> str:
         """What a column that exists is called in the table now, given its name after the change."""

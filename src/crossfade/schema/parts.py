@@ -47,6 +47,11 @@ class Parts:
     settle: list[Unit] = field(default_factory=list)
     unique: list[Unit] = field(default_factory=list)  # at detach, before anything is hidden
     late: list[Unit] = field(default_factory=list)  # at detach, after everything else
+    proofs: list[str] = field(default_factory=list)  # constraints that the way back from expand proves
+    light: list[str] = field(default_factory=list)  # at expand: what needs no strong lock
+    light_back: list[str] = field(default_factory=list)
+    hide_pointed: set[str] = field(default_factory=set)  # quoted tables that detach locks with its own
+    last: list[Unit] = field(default_factory=list)  # at purge, after everything else
     pointed: set[str] = field(default_factory=set)  # quoted tables that expand locks with its own
     late_not_null: list[str] = field(default_factory=list)  # columns
     late_checks: list[LateCheck] = field(default_factory=list)

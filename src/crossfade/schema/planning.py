@@ -28,9 +28,12 @@ from crossfade.schema.recipes import (
     add_constraint,
     alter_column,
     change_type,
+    comment_and_grant,
     create_index,
     create_table,
     drop_column,
+    drop_constraint,
+    drop_index,
     rename_column,
     two_way,
     version_rows,
@@ -130,6 +133,7 @@ def _id(script: Script) -> str:
 
 
 def _plan_table(id: str, delta: TableDelta, grouping: Grouping, both_changed: Writer) -> tuple[Parts, TableUnits]:
+    drop_constraint.before(delta)
     groups = grouping.groups(delta)
     parts = Parts(id, delta)
     pair = Pair(id, delta.table, groups, both_changed, {})
@@ -155,6 +159,9 @@ def _plan_table(id: str, delta: TableDelta, grouping: Grouping, both_changed: Wr
         drop_column.plan(parts, gone)
     for altered in delta.altered.values():
         alter_column.plan(parts, altered)
+    drop_constraint.plan(parts)
+    drop_index.plan(parts)
+    comment_and_grant.plan(parts)
     for new in delta.constraints.values():
         add_constraint.plan(parts, new)
     for name, one_there in delta.validated.items():
@@ -216,7 +223,7 @@ def _notes(parts: Parts) -> Sequence[str]:
         notes.append(f"{says}: until the purge, what the new version writes is held to the old shape's, too: {names}")
     if not table.key and (parts.mappings or parts.hidden):
         notes.append(f"{says} has no primary key: whole rows are recorded and kept where a key would do")
-    if table.published and (parts.hidden or parts.take_back):
+    if table.published and (parts.hidden or parts.delta.added or parts.delta.renamed):
         notes.append(f"{says} is published: subscribers need the new columns before their rows arrive")
     for mapping in parts.mappings:
         if not mapping.total:

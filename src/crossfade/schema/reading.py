@@ -20,11 +20,14 @@ from crossfade.schema.recipes import (
     add_constraint,
     alter_column,
     change_type,
+    comment_and_grant,
     create_index,
     create_object,
     create_routine,
     create_table,
     create_view,
+    drop_constraint,
+    drop_index,
     drop_object,
     run_data,
 )
@@ -103,6 +106,8 @@ def _alter_table(net: NetChange, statement: Statement) -> None:
             amend(net, delta, command, statement.where)
         elif subtype == "AT_AddConstraint":
             add_constraint.read(net, delta, getattr(command, "def").constraint, statement.where)
+        elif subtype == "AT_DropConstraint":
+            drop_constraint.read(delta, command, statement.where)
         elif subtype == "AT_ValidateConstraint":
             add_constraint.validate(delta, command.name, statement.where)
         else:
@@ -134,6 +139,12 @@ def _rename(net: NetChange, statement: Statement) -> None:
     if create_table.extend(net, statement):
         return
     kinds = (enum_name(node, "rename_type"), enum_name(node, "relation_type"))
+    if kinds[0] == "OBJECT_TABCONSTRAINT":
+        drop_constraint.rename(net.delta(node.relation, where), node.subname, node.newname, where)
+        return
+    if kinds[0] == "OBJECT_INDEX":
+        drop_index.rename(net, statement)
+        return
     if kinds != ("OBJECT_COLUMN", "OBJECT_TABLE"):
         what = "renaming this"
         reason = "one of the two versions would not find it"
@@ -214,7 +225,12 @@ def _comment(net: NetChange, statement: Statement) -> None:
         if delta is not None and parts[-1] in delta.added:
             delta.added[parts[-1]].comments.append(add_column.comment(delta, node))
             return
-    raise _no_form(statement)
+    comment_and_grant.comment(net, statement)
+
+
+def _grant(net: NetChange, statement: Statement) -> None:
+    if not create_table.extend(net, statement):
+        comment_and_grant.grant(net, statement)
 
 
 def _on_created(net: NetChange, statement: Statement) -> None:
@@ -223,7 +239,9 @@ def _on_created(net: NetChange, statement: Statement) -> None:
 
 
 def _drop(net: NetChange, statement: Statement) -> None:
-    if not drop_object.read(net, statement):
+    if enum_name(statement.node, "remove_type") == "OBJECT_INDEX":
+        drop_index.read(net, statement)
+    elif not drop_object.read(net, statement):
         raise _no_form(statement)
 
 
@@ -283,7 +301,7 @@ _READERS: dict[str, _Reads] = {
     "create_stmt": create_table.read,
     "index_stmt": create_index.read,
     "insert_stmt": _on_created,
-    "grant_stmt": _on_created,
+    "grant_stmt": _grant,
     "drop_stmt": _drop,
     "create_enum_stmt": create_object.create_type,
     "composite_type_stmt": create_object.create_type,

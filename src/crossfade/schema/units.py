@@ -55,7 +55,7 @@ def table_units(parts: Parts, pair: Pair, pair_hidden: Pair) -> TableUnits:
 def _expand(parts: Parts, pair: Pair) -> Sequence[Unit]:
     front = front_of(parts)
     if not parts.expand and not pair.needed and not front.old:
-        return ()
+        return _light(parts)
     made = [*pair.functions(), *pair.triggers()] if pair.needed else []
     dropped = list(pair.drop()) if pair.needed else []
     check = [_not_null_check(parts, column) for column in parts.loosened]
@@ -66,33 +66,51 @@ def _expand(parts: Parts, pair: Pair) -> Sequence[Unit]:
     main = Unit(
         key=f"expand:{parts.delta.says}",
         says="; ".join([*parts.says, *front.says]),
-        do=(*left, *parts.expand, *made, *front.old),
-        undo=(*front.away, *dropped, *reversed(parts.take_back), *check),
+        do=(*left, *parts.expand, *parts.light, *made, *front.old),
+        undo=(*front.away, *dropped, *reversed(parts.light_back), *reversed(parts.take_back), *check),
         locks=tuple((table, _BLOCKS) for table in sorted({parts.quoted, *parts.pointed})),
     )
     if parts.delta.added or parts.delta.renamed or parts.delta.retyped:
         main = _retypes(parts, main)
-    if not parts.loosened:
-        return (main, *front.for_new_lane)
-    # The way back proves NOT NULL again without a lock while it reads, and leaves it off where rows say otherwise.
-    return (
-        Unit(
-            key=f"tighten:{parts.delta.says}",
-            says=f"on the way back: {', '.join(parts.loosened)} NOT NULL again, where no row says otherwise",
-            do=("SELECT true",),
-            undo=tuple(_tighten(parts, column) for column in parts.loosened),
-            locks=((parts.quoted, _BLOCKS),),
-        ),
-        Unit(
-            key=f"prove:{parts.delta.says}",
-            says=f"on the way back: look for NULL in {', '.join(parts.loosened)}",
-            do=("SELECT true",),
-            undo=tuple(_prove(parts, column) for column in parts.loosened),
-            scans=True,
-        ),
-        main,
-        *front.for_new_lane,
-    )
+    return (*_way_back(parts), main, *front.for_new_lane)
+
+
+def _light(parts: Parts) -> Sequence[Unit]:
+    """Comments and grants alone, which hold up nobody."""
+    if not parts.light:
+        return ()
+    undo = tuple(reversed(parts.light_back))
+    key, locks = f"expand:{parts.delta.says}", ((parts.quoted, "SHARE UPDATE EXCLUSIVE"),)
+    return (Unit(key=key, says="comments and rights", do=tuple(parts.light), undo=undo, locks=locks),)
+
+
+def _way_back(parts: Parts) -> Sequence[Unit]:
+    """What the way back proves again, without a lock while it reads, and leaves off where rows say otherwise."""
+    units = []
+    if parts.loosened:
+        units.append(
+            Unit(
+                key=f"tighten:{parts.delta.says}",
+                says=f"on the way back: {', '.join(parts.loosened)} NOT NULL again, where no row says otherwise",
+                do=("SELECT true",),
+                undo=tuple(_tighten(parts, column) for column in parts.loosened),
+                locks=((parts.quoted, _BLOCKS),),
+            )
+        )
+    if parts.loosened or parts.proofs:
+        looks = [f"look for NULL in {', '.join(parts.loosened)}"] if parts.loosened else []
+        looks += [f"check the rows that are there against {', '.join(parts.proofs)}"] if parts.proofs else []
+        names = [*(_not_null_name(parts, column) for column in parts.loosened), *parts.proofs]
+        units.append(
+            Unit(
+                key=f"prove:{parts.delta.says}",
+                says=f"on the way back: {'; '.join(looks)}",
+                do=("SELECT true",),
+                undo=tuple(prove(parts.quoted, name) for name in names),
+                scans=True,
+            )
+        )
+    return units
 
 
 def _retypes(parts: Parts, unit: Unit) -> Unit:
@@ -111,11 +129,11 @@ def _not_null_check(parts: Parts, column: str) -> str:
     return f"ALTER TABLE {parts.quoted} ADD CONSTRAINT {name} CHECK ({quote(column)} IS NOT NULL) NOT VALID"
 
 
-def _prove(parts: Parts, column: str) -> str:
-    name = quote(_not_null_name(parts, column))
+def prove(table: str, name: str) -> str:
+    """Validate a constraint that the way back has added, unless a row breaks it."""
     return (
-        f"DO $crossfade$ BEGIN ALTER TABLE {parts.quoted} VALIDATE CONSTRAINT {name};"
-        " EXCEPTION WHEN check_violation OR undefined_object THEN NULL; END $crossfade$"
+        f"DO $crossfade$ BEGIN ALTER TABLE {table} VALIDATE CONSTRAINT {quote(name)};"
+        " EXCEPTION WHEN check_violation OR foreign_key_violation OR undefined_object THEN NULL; END $crossfade$"
     )
 
 
@@ -201,7 +219,7 @@ def _hide(parts: Parts, pair: Pair, pair_hidden: Pair) -> Sequence[Unit]:
         says=says,
         do=(*front.away, *do, *front.new),
         undo=(*front.away, *undo, *front.old),
-        locks=((parts.quoted, _BLOCKS),),
+        locks=tuple((name, _BLOCKS) for name in sorted({parts.quoted, *parts.hide_pointed})),
     )
     return (_retypes(parts, unit) if parts.hidden or front.away else unit,)
 
@@ -232,7 +250,7 @@ def _purge(parts: Parts, pair: Pair) -> Sequence[Unit]:
             locks=tuple((name, _BLOCKS) for name in sorted({parts.quoted, *pointed})),
         )
         units.append(_retypes(parts, unit) if parts.hidden or front.away else unit)
-    return [*units, *front.leave_new_lane]
+    return [*units, *front.leave_new_lane, *parts.last]
 
 
 def _let_go(parts: Parts) -> Sequence[str]:

@@ -152,6 +152,46 @@ CASES = [
         "ALTER TABLE t VALIDATE CONSTRAINT c",
         [Write(EQUAL, "old", "INSERT INTO t VALUES (1, -1)", errors.CheckViolation)],
     ),
+    Case(
+        "constraints that go",
+        "CREATE TABLE p (id bigint PRIMARY KEY); INSERT INTO p VALUES (1), (2);"
+        + T.format(
+            "n int CONSTRAINT c CHECK (n > 0), note text CONSTRAINT u UNIQUE, a bigint CONSTRAINT fa REFERENCES p,"
+            " b bigint CONSTRAINT fb REFERENCES p ON DELETE CASCADE DEFERRABLE, k int CONSTRAINT v UNIQUE"
+        ),
+        "ALTER TABLE t DROP CONSTRAINT c, ADD CONSTRAINT c CHECK (n > -5), DROP CONSTRAINT u, DROP CONSTRAINT fa,"
+        " DROP CONSTRAINT fb, DROP CONSTRAINT v, ADD CONSTRAINT v UNIQUE (k, note)",
+        [
+            Write(EQUAL, "new", "INSERT INTO t (id, n, a) VALUES (1, -1, 9)"),
+            Write(EQUAL, "old", "INSERT INTO t (id, note) VALUES (2, 'x') ON CONFLICT (note) DO NOTHING"),
+            Write(EQUAL, "old", "INSERT INTO t (id, note) VALUES (3, 'x') ON CONFLICT (note) DO NOTHING"),
+            Write(EQUAL, "old", "INSERT INTO t (id, b) VALUES (5, 2)"),
+            Write(EQUAL, "old", "DELETE FROM p WHERE id = 2"),
+            Write(EQUAL, "old", "SELECT id FROM t ORDER BY id", [(1,), (2,)]),
+            Write(EQUAL, "old", "DELETE FROM t"),
+            Write(HIDDEN, "new", "INSERT INTO t (id, n) VALUES (6, -9)", errors.CheckViolation),
+            Write(HIDDEN, "new", "INSERT INTO t (id, b) VALUES (7, 9)"),
+            Write(HIDDEN, "new", "DELETE FROM t"),
+            Write(GONE, "new", "INSERT INTO t (id, note) VALUES (8, 'x'), (9, 'x')"),
+        ],
+    ),
+    Case(
+        "indexes that go, and other names",
+        T.format("n int, note text CONSTRAINT u UNIQUE, CONSTRAINT c CHECK (n > 0)")
+        + "; CREATE INDEX i ON t (n); CREATE UNIQUE INDEX j ON t (n); CREATE INDEX k ON t (note)",
+        "DROP INDEX i; DROP INDEX CONCURRENTLY j; ALTER INDEX k RENAME TO kk;"
+        'ALTER TABLE t RENAME CONSTRAINT u TO "U"; ALTER TABLE t RENAME CONSTRAINT c TO cc',
+        [
+            Write(EQUAL, "old", "INSERT INTO t VALUES (1, 1, 'a') ON CONFLICT ON CONSTRAINT u DO NOTHING"),
+            Write(HIDDEN, "new", 'INSERT INTO t (id, n) VALUES (2, 2) ON CONFLICT ON CONSTRAINT "U" DO NOTHING'),
+        ],
+    ),
+    Case(
+        "comments",
+        T.format("note text, n int") + "; COMMENT ON COLUMN t.note IS 'it''s'; COMMENT ON TABLE t IS 'before'",
+        "COMMENT ON COLUMN t.note IS NULL; COMMENT ON TABLE t IS 'after'; COMMENT ON COLUMN t.n IS 'number'",
+        [Write(BOTH, "old", "SELECT obj_description('t'::regclass)", [("after",)])],
+    ),
 ]
 
 
@@ -237,3 +277,26 @@ def test_nulls_that_something_stood_for_are_recorded(world_of: Any) -> None:
     world.go(EQUAL)
     world.new.execute("INSERT INTO t VALUES (1)")
     assert world.noted() == [("no counterpart", {"id": 1}, {"new": {"note": None}})]
+
+
+def test_rights_come_at_expand_go_at_detach_and_are_taken_back_exactly(home: Any, world_of: Any) -> None:
+    names = [f"{home.name}_{letter}" for letter in "ab"]
+    for name in names:
+        home.ask(f"CREATE ROLE {name}")
+    a, b = names
+    ddl = T.format("note text") + f"; GRANT SELECT ON t TO {a}; GRANT UPDATE ON t TO {b} WITH GRANT OPTION"
+    world = world_of(Case("rights", ddl, f"GRANT SELECT, INSERT ON t TO {a}, {b}; REVOKE UPDATE ON t FROM {b}", []))
+
+    def held() -> set[tuple[Any, ...]]:
+        (table,) = [one for one in read_catalog(world.admin).tables.values() if one.name == "t"]
+        return {(role.strip('"'), right, option) for role, right, option in table.grants if role.strip('"') in names}
+
+    before = held()
+    world.go(EQUAL)
+    given = {(a, "INSERT", ""), (b, "INSERT", ""), (b, "SELECT", "")}
+    assert held() == before | given
+    world.go(HIDDEN)
+    assert held() == {(a, "SELECT", ""), *given}
+    world.go(BASE)
+    assert held() == before
+    home.ask(f"DROP OWNED BY {a}, {b}; DROP ROLE {a}, {b}")

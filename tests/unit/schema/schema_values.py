@@ -76,6 +76,7 @@ LOG = Table(
         column("number", "integer", generated="s"),
         column("tag", "character varying(9)", default="'x'::character varying"),
     ),
+    grants=(('"Shops"', "SELECT", "t"), ('"shop"', "SELECT", "")),
 )
 PARTED = Table("public", "parted", (ID,), kind="p", inherits=True)
 VIEW = Table(

@@ -13,7 +13,7 @@ from crossfade.model.change import Unit
 from crossfade.model.errors import CrossfadeError, fail
 from crossfade.schema.annotations import Annotation, misplaced
 from crossfade.schema.expressions import Reader
-from crossfade.schema.naming import NAME_BYTES, quote, quote_table
+from crossfade.schema.naming import NAME_BYTES, meanwhile, quote, quote_table
 from crossfade.schema.operations import NetChange, NewConstraint, TableDelta, no_column
 from crossfade.schema.parser import (
     Node,
@@ -54,7 +54,7 @@ def read(net: NetChange, delta: TableDelta, constraint: Node, where: str, column
         raise _taken(delta, "a second primary key", "there is one already", where)
     label = {"c": "check", "f": "fkey", "u": "key", "p": "pkey"}[kind]
     shown = "" if kind == "p" or (kind == "c" and len(columns) != 1) else "_".join(columns)
-    taken = _taken_names(net, delta)
+    taken = _taken_names(net, delta, kind)
     name = node.conname or _chosen(delta.table.name, shown, label, taken)
     if name in taken:
         raise _taken(delta, f"a constraint called {name}", "there is one of that name already", where)
@@ -164,7 +164,8 @@ def _foreign_key(parts: Parts, new: NewConstraint) -> None:
     units = [unit, *([validating(parts, new.name)] if new.valid else [])]
     added = [parts.delta.added[name] for name in new.columns if name in parts.delta.added]
     given = [one for one in added if not (one.default or one.existing or one.up or one.identity or one.computed)]
-    if not any(_stays_null(one.name, parts) for one in given) or new.node.fk_matchtype != "s":
+    soon = new.node.fk_matchtype == "s" and new.name not in parts.delta.gone
+    if not (soon and any(_stays_null(one.name, parts) for one in given)):
         parts.late += units
         return
     parts.settle += units
@@ -185,7 +186,7 @@ def _unique(parts: Parts, new: NewConstraint) -> None:
     listed = ", ".join(quote(name) for name in new.columns)
     extra = f" INCLUDE ({', '.join(quote(name) for name in words(node.including))})" if node.including else ""
     extra += " NULLS NOT DISTINCT" if node.nulls_not_distinct else ""
-    called = new.called or new.name
+    called = meanwhile(parts.change, new.name) if new.name in delta.gone else new.name
     index = f"CREATE UNIQUE INDEX CONCURRENTLY {quote(called)} ON {parts.behind} ({listed}){extra}"
     parts.unique.append(build(delta.table.schema, called, index))
     kind = "UNIQUE" if new.kind == "u" else "PRIMARY KEY"
@@ -251,13 +252,13 @@ def _referenced(net: NetChange, node: Node, where: str) -> tuple[str, str]:
     return schema, node.pktable.relname
 
 
-def _taken_names(net: NetChange, delta: TableDelta) -> set[str]:
+def _taken_names(net: NetChange, delta: TableDelta, kind: str) -> set[str]:
     """Names of constraints, indexes and tables in the schema, without what goes before."""
     names: set[str] = {*delta.constraints, *(one.name for one in net.indexes)}
     for table in net.catalog.tables.values():
         if table.schema == delta.table.schema:
             names |= {table.name, *(one.name for one in table.constraints), *(one.name for one in table.indexes)}
-    return names - set(delta.gone)
+    return names - {one for one, gone in delta.gone.items() if gone.constraint.kind == kind}
 
 
 def _chosen(table: str, columns: str, label: str, taken: set[str]) -> str:

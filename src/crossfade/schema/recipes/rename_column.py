@@ -36,6 +36,8 @@ def carry_over(parts: Parts, catalog: Catalog) -> None:
     delta = parts.delta
     names = {old: one.name for old, one in delta.renamed.items()}
     for index in delta.table.indexes:
+        if index.name in delta.gone_indexes:
+            continue
         if set(index.columns) & set(names) and not set(index.columns) & set(delta.dropped):
             _carry_index(parts, index, names)
     for constraint in delta.table.constraints:

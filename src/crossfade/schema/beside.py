@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from crossfade.model.change import Unit
 from crossfade.model.errors import CrossfadeError, fail
+from crossfade.schema.naming import literal, quote, quote_table, short
 
 
 class When(StrEnum):
@@ -61,6 +62,20 @@ class Beside:
         """Its unit of purge."""
         says = f"drop {self.kind} {self.part and self.part + ' of '}{self.name}"
         return Unit(f"purge-{self.key}", says, tuple(self.purge), locks=tuple(self.locks))
+
+
+def drop_type(kind: str, schema: str, name: str, kept_as: str) -> str:
+    """Drop a type; where the attic's copies still have it, it goes there, too, by the first free name."""
+    whole, move = quote_table(schema, name), literal(f"ALTER {kind.upper()} {quote(schema)}.")
+    return (
+        f"DO $crossfade$ DECLARE called pg_catalog.text := {literal(short(kept_as))};"
+        f" BEGIN DROP {kind.upper()} {whole};"
+        " EXCEPTION WHEN dependent_objects_still_exist THEN"
+        " WHILE pg_catalog.to_regtype('crossfade_attic.' || pg_catalog.quote_ident(called)) IS NOT NULL"
+        " LOOP called := called || '_'; END LOOP;"
+        f" EXECUTE {move} || {literal(quote(name))} || ' RENAME TO ' || pg_catalog.quote_ident(called);"
+        f" EXECUTE {move} || pg_catalog.quote_ident(called) || ' SET SCHEMA crossfade_attic'; END $crossfade$"
+    )
 
 
 def taken(where: str, kind: str, name: str) -> CrossfadeError:

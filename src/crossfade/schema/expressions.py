@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from crossfade.model.errors import CrossfadeError, fail
 from crossfade.schema.catalog import Catalog
+from crossfade.schema.naming import quote_table
 from crossfade.schema.parser import (
     Node,
     column_ref,
@@ -170,12 +171,26 @@ class Reader:
             name = ("pg_catalog", name[0])
             call.funcname.insert(0, call.funcname[0])
             call.funcname[0].string.sval = "pg_catalog"
+        if name[-1] in ("nextval", "currval", "setval") and call.args:
+            self._sequence(call.args[0])
         facts = self.catalog.functions.get(".".join(name))
         if facts is None:
             raise _refused(where, text, f"there is no function {'.'.join(name)}", "name a function that exists")
         if not facts.plain:
             raise _refused(where, text, f"{name[-1]} gives no single value for one row", _ROW)
         return facts.volatility, name[0] == "pg_catalog" and name[1] in _CLOCKS
+
+    def _sequence(self, argument: Node) -> None:
+        """Write the schema of a sequence that a text names without one."""
+        kind, inner = unwrap(argument)
+        while kind == "type_cast":
+            kind, inner = unwrap(inner.arg)
+        if kind != "a_const" or not inner.HasField("sval"):
+            return
+        for space in self.catalog.search_path:
+            if f"{space}.{inner.sval.sval}" in self.catalog.sequences:
+                inner.sval.sval = quote_table(space, inner.sval.sval)
+                return
 
     def _type(self, type_name: Node, where: str, text: str) -> None:
         name = words(type_name.names)

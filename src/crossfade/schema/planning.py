@@ -18,7 +18,7 @@ from crossfade.schema.annotations import read_annotations
 from crossfade.schema.beside import When
 from crossfade.schema.catalog import Catalog
 from crossfade.schema.mapping import Grouping, Writer
-from crossfade.schema.naming import shapes
+from crossfade.schema.naming import quote, shapes
 from crossfade.schema.operations import NetChange, TableDelta
 from crossfade.schema.parser import Script, Source, read_sources
 from crossfade.schema.parts import Parts
@@ -85,7 +85,7 @@ def plan_change(name: str, sources: Sequence[Source], catalog: Catalog, options:
         tables=tuple(sorted(_touched(net))),
         expand=(
             *_beside(net, When.EARLY),
-            *map(create_table.plan, created),
+            *(_named_as_written(create_table.plan(one), net) for one in created),
             *(fronting.enter(id) if fronted else ()),
             *_all(units, "expand"),
             *_beside(net, When.LATE),
@@ -190,7 +190,20 @@ def _all(units: Sequence[TableUnits], stage: str) -> tuple[Unit, ...]:
 
 
 def _beside(net: NetChange, when: When) -> tuple[Unit, ...]:
-    return tuple(one.unit() for one in net.beside if one.when is when)
+    units = []
+    for one in net.beside:
+        if one.when is when:
+            unit = one.unit()
+            units.append(unit if one.purge else _named_as_written(unit, net, undo=one.kind == "data"))
+    return tuple(units)
+
+
+def _named_as_written(unit: Unit, net: NetChange, undo: bool = False) -> Unit:
+    """Run what may hold names without a schema where they are found as in a session of the author's."""
+    path = ", ".join(map(quote, net.catalog.search_path)) or "pg_catalog"
+    begin, end = f"SET LOCAL search_path = {path}", "SET LOCAL search_path = pg_catalog"
+    taken_back = (begin, *unit.undo, end) if undo and unit.undo != ("SELECT true",) else unit.undo
+    return replace(unit, do=(begin, *unit.do, end), undo=taken_back)
 
 
 def _last(net: NetChange, late: bool) -> tuple[Unit, ...]:

@@ -115,6 +115,62 @@ def test_a_change_of_what_exists_to_the_end_is_what_the_raw_sql_gives(existing: 
     assert look(walk.home).fingerprint() == raw.fingerprint()
 
 
+BESIDE = """
+CREATE TYPE mood AS ENUM ('fine');
+CREATE SEQUENCE numbers;
+CREATE FUNCTION shout(x text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT upper(x) $$;
+CREATE OR REPLACE FUNCTION total() RETURNS bigint LANGUAGE sql AS $$ SELECT count(*) FROM orders; $$;
+ALTER TABLE orders ADD COLUMN n serial, ADD COLUMN m bigint GENERATED ALWAYS AS IDENTITY, ADD COLUMN mood mood;
+ALTER TABLE orders ADD COLUMN number bigint DEFAULT nextval('numbers');
+ALTER SEQUENCE numbers OWNED BY orders.number;
+ALTER TABLE orders ALTER COLUMN reference TYPE varchar;
+-- crossfade: retype orders.reference
+CREATE VIEW seen AS SELECT id, n, mood FROM orders;
+CREATE MATERIALIZED VIEW counted AS SELECT count(*) AS many FROM orders;
+DROP VIEW old_orders;
+-- crossfade: data detach
+-- crossfade: undo UPDATE orders SET mood = NULL
+UPDATE orders SET mood = 'fine' WHERE id < 10;
+"""
+
+
+@pytest.fixture
+def beside(walk: Any) -> Any:
+    """The walk of a change of what stands beside the tables."""
+    home = walk.home
+    home.ask("CREATE VIEW old_orders AS SELECT id FROM orders")
+    home.ask("CREATE FUNCTION total() RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint'")
+    for what in ("VIEW old_orders", "FUNCTION total()"):
+        home.ask(f'ALTER {what} OWNER TO "{home.name}"')
+    before = look(home)
+    with psycopg.connect(home.admin_url) as connection:
+        connection.execute(BESIDE)
+        raw = read_catalog(connection)
+        connection.rollback()
+    change = plan_change("9.sql", [Source("9.sql", BESIDE)], before, PlanOptions(True, "new", "none"))
+    return walk.but(change=change), before, raw
+
+
+def test_things_beside_the_tables_there_and_back_leave_the_schema_as_it_was(beside: Any) -> None:
+    walk, before, _ = beside
+    walk.through("expand", "backfill", "detach")
+    assert walk.home.ask("SELECT total(), count(mood), count(DISTINCT n), count(DISTINCT m) FROM orders") == [
+        (1000, 9, 1000, 1000)
+    ]
+    walk.through("attach")
+    assert walk.home.ask("SELECT total(), count(mood), (SELECT count(*) FROM old_orders) FROM orders") == [(0, 0, 1000)]
+    walk.through("undo")
+    assert look(walk.home) == before
+    walk.through("expand", "backfill", "detach", "attach", "undo")
+    assert look(walk.home) == before, "the attic has the type of the first round, and of the second"
+
+
+def test_things_beside_the_tables_to_the_end_are_what_the_raw_sql_gives(beside: Any) -> None:
+    walk, _, raw = beside
+    walk.through("expand", "backfill", "detach", "purge")
+    assert look(walk.home).fingerprint() == raw.fingerprint()
+
+
 def test_writes_to_what_stays_do_not_stop_a_purge(planned: Any) -> None:
     walk, _, raw = planned
     walk.through("expand", "backfill", "record", "detach")

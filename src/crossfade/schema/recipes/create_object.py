@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from crossfade.model.errors import fail
-from crossfade.schema.beside import Beside, When, taken
+from crossfade.schema.beside import Beside, When, drop_type, taken
 from crossfade.schema.naming import literal, quote, quote_table
 from crossfade.schema.operations import NetChange
 from crossfade.schema.parser import Node, Statement, copied, enum_name, every, kind_of, print_statement, unwrap, words
@@ -34,7 +34,7 @@ def create_type(net: NetChange, statement: Statement) -> None:
     domains = catalog.domains | {name} if kind == "domain" and node.constraints else catalog.domains
     net.catalog = replace(catalog, types=catalog.types | {name}, domains=domains)
     text = print_statement(statement.kind, node)
-    drop = f"DROP {kind.upper()} {quote_table(schema, bare)}"
+    drop = drop_type(kind, schema, bare, f"{net.change}_{schema}_{bare}")
     net.beside.append(Beside(kind, name, When.EARLY, f"create {kind} {name}", [text], [drop], statement.where))
 
 
@@ -93,6 +93,7 @@ def create_sequence(net: NetChange, statement: Statement) -> None:
     for one in owned:
         node.options.remove(one)
     node.sequence.schemaname, node.if_not_exists = schema, False
+    net.catalog = replace(net.catalog, sequences=net.catalog.sequences | {name})
     text, whole = print_statement(statement.kind, node), quote_table(schema, bare)
     net.beside.append(
         Beside("sequence", name, When.EARLY, f"create sequence {name}", [text], [f"DROP SEQUENCE {whole}"], where)

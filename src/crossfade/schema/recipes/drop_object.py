@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crossfade.model.errors import fail
-from crossfade.schema.beside import Beside, When, in_use
+from crossfade.schema.beside import Beside, When, drop_type, in_use
 from crossfade.schema.naming import hidden, quote, quote_table
 from crossfade.schema.operations import NetChange
 from crossfade.schema.parser import Node, Statement, enum_name, unwrap, words
@@ -75,7 +75,11 @@ def _drop(net: NetChange, kind: str, wrapped: Node, missing_ok: bool, where: str
             [f"ALTER {kind.upper()} {quote_table(schema, bare)}{arguments} RENAME TO {quote(called)}"],
             [f"ALTER {kind.upper()} {quote_table(schema, called)}{arguments} RENAME TO {quote(bare)}"],
             where,
-            purge=(f"DROP {kind.upper()} {quote_table(schema, called)}{arguments}",),
+            purge=(
+                drop_type(kind, schema, called, f"{net.change}_{schema}_{bare}")
+                if kind in ("type", "domain")
+                else f"DROP {kind.upper()} {quote_table(schema, called)}{arguments}",
+            ),
             notes=(f"{kind} {name} goes at detach: what code of the new version calls it is not known",)
             if arguments
             else (),

@@ -172,6 +172,15 @@ class TableDelta:
 
 
 @dataclass
+class DroppedTable:
+    """A table that goes. `cascade`: foreign keys that point at it go with it."""
+
+    table: Table
+    where: str
+    cascade: bool
+
+
+@dataclass
 class CreatedTable:
     """A table that is not there yet: all statements that make it, in order, and the tables it points at."""
 
@@ -204,6 +213,7 @@ class NetChange:
     indexes: list[NewIndex] = field(default_factory=list)
     version_rows: Sequence[Statement] = ()
     change: str = ""  # its id
+    dropped: dict[tuple[str, str], DroppedTable] = field(default_factory=dict)
     beside: list[Beside] = field(default_factory=list)
     going: set[str] = field(default_factory=set)  # what goes, as PostgreSQL describes it
 
@@ -244,7 +254,7 @@ class NetChange:
     def empty(self) -> bool:
         """Whether nothing is left to do."""
         deltas = any(one.changes for one in self.tables.values())
-        return not (deltas or self.created or self.indexes or self.version_rows or self.beside)
+        return not (deltas or self.dropped or self.created or self.indexes or self.version_rows or self.beside)
 
 
 def no_column(delta: TableDelta, name: str, where: str) -> CrossfadeError:

@@ -34,6 +34,7 @@ from crossfade.schema.recipes import (
     drop_column,
     drop_constraint,
     drop_index,
+    drop_table,
     rename_column,
     two_way,
     version_rows,
@@ -78,6 +79,7 @@ def plan_change(name: str, sources: Sequence[Source], catalog: Catalog, options:
     units = [one for _, one in planned]
     early, late, unique = _indexes(net)
     created = [net.created[key] for key in net.created]
+    gone = [drop_table.plan(net, id, one) for one in net.dropped.values()]
     change = Change(
         id=id,
         name=name,
@@ -100,16 +102,18 @@ def plan_change(name: str, sources: Sequence[Source], catalog: Catalog, options:
             *_all(units, "unique"),
             *_all(units, "hide"),
             *_all(units, "late"),
+            *(unit for one in gone for unit in one.detach),
             *_beside(net, When.DETACH),
         ),
         purge=(
             *_last(net, late=False),
             *_all(units, "purge"),
+            *(one.purge for one in gone),
             *(fronting.leave(id) if fronted else ()),
             *_last(net, late=True),
         ),
         mappings=tuple(mapping for one in parts for mapping in one.mappings),
-        purge_keeps=tuple(kept for one in units for kept in one.purge_keeps),
+        purge_keeps=(*(kept for one in units for kept in one.purge_keeps), *(one.kept for one in gone)),
         undo_keeps=(
             *(kept for one in units for kept in one.undo_keeps),
             *(create_table.kept(one, id) for one in created),
@@ -117,6 +121,7 @@ def plan_change(name: str, sources: Sequence[Source], catalog: Catalog, options:
         notes=(
             *(note for one in parts for note in (*_notes(one), *fronting.notes(one.delta))),
             *(note for one in net.beside for note in one.notes),
+            *(note for one in gone for note in one.notes),
         ),
         shapes=shapes(id) if fronted else "",
     ).check_invariants()
@@ -214,7 +219,7 @@ def _last(net: NetChange, late: bool) -> tuple[Unit, ...]:
 
 def _touched(net: NetChange) -> set[str]:
     """Every table whose shape changes, and those that new foreign keys point at."""
-    keys = {*net.tables, *net.created, *(key for one in net.created.values() for key in one.references)}
+    keys = {*net.tables, *net.dropped, *net.created, *(key for one in net.created.values() for key in one.references)}
     keys |= {new.references for one in net.tables.values() for new in one.constraints.values() if new.references}
     return {f"{schema}.{name}" for schema, name in keys} | {one.name.split("(")[0] for one in net.beside}
 

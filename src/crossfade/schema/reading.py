@@ -29,6 +29,7 @@ from crossfade.schema.recipes import (
     drop_constraint,
     drop_index,
     drop_object,
+    drop_table,
     run_data,
 )
 
@@ -241,6 +242,8 @@ def _on_created(net: NetChange, statement: Statement) -> None:
 def _drop(net: NetChange, statement: Statement) -> None:
     if enum_name(statement.node, "remove_type") == "OBJECT_INDEX":
         drop_index.read(net, statement)
+    elif enum_name(statement.node, "remove_type") == "OBJECT_TABLE":
+        drop_table.read(net, statement)
     elif not drop_object.read(net, statement):
         raise _no_form(statement)
 

@@ -117,7 +117,8 @@ class World:
                 assert self.one(unit.probe) is True
             return
         with self.admin.transaction():
-            for table, mode in unit.locks:
+            locks = unit.undo_locks or unit.locks if statements is unit.undo else unit.locks
+            for table, mode in locks:
                 self.admin.execute(f"LOCK TABLE {table} IN {mode} MODE")
             for statement in statements:
                 self.admin.execute(statement)

@@ -32,6 +32,7 @@ UPDATE orders SET reference = 'r' || id WHERE reference IS NULL;
 ALTER TABLE orders ALTER reference SET NOT NULL, ALTER amount SET DEFAULT 1, ADD CHECK (amount >= 0);
 ALTER TABLE orders ADD CONSTRAINT once UNIQUE (reference) DEFERRABLE, ADD COLUMN parent bigint REFERENCES orders;
 ALTER TABLE orders ADD CONSTRAINT whole FOREIGN KEY (id) REFERENCES orders (id) DEFERRABLE INITIALLY DEFERRED;
+DROP TABLE notes;
 """
 
 
@@ -94,6 +95,9 @@ def test_a_later_change_of_another_table_is_not_held_up_by_a_hidden_shape(planne
 @pytest.fixture
 def existing(walk: Any) -> Any:
     """The same, of a change of what exists."""
+    walk.home.ask("CREATE TABLE notes (id bigint PRIMARY KEY, order_id bigint REFERENCES orders)")
+    walk.home.ask("INSERT INTO notes VALUES (1, 1)")
+    walk.home.ask(f'ALTER TABLE notes OWNER TO "{walk.home.name}"')
     before = look(walk.home)
     with psycopg.connect(walk.home.admin_url) as connection:
         connection.execute(EXISTING)
@@ -113,6 +117,7 @@ def test_a_change_of_what_exists_to_the_end_is_what_the_raw_sql_gives(existing: 
     walk, _, raw = existing
     walk.through("expand", "backfill", "detach", "purge")
     assert look(walk.home).fingerprint() == raw.fingerprint()
+    assert walk.home.ask(f"SELECT * FROM {walk.change.purge_keeps[-1].attic}") == [(1, 1)]
 
 
 BESIDE = """

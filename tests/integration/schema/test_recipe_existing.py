@@ -192,6 +192,18 @@ CASES = [
         "COMMENT ON COLUMN t.note IS NULL; COMMENT ON TABLE t IS 'after'; COMMENT ON COLUMN t.n IS 'number'",
         [Write(BOTH, "old", "SELECT obj_description('t'::regclass)", [("after",)])],
     ),
+    Case(
+        "a table that goes",
+        "CREATE TABLE p (id bigint PRIMARY KEY); INSERT INTO p VALUES (1);"
+        + T.format("p_id bigint REFERENCES p")
+        + "; CREATE TABLE c (id bigint PRIMARY KEY, t_id bigint REFERENCES t ON DELETE CASCADE)",
+        "DROP TABLE t CASCADE",
+        [
+            Write(EQUAL, "old", "INSERT INTO t VALUES (1, 1)"),
+            Write(HIDDEN, "new", "SELECT FROM t", errors.UndefinedTable),
+            Write(HIDDEN, "new", "INSERT INTO c VALUES (1, NULL)"),
+        ],
+    ),
 ]
 
 

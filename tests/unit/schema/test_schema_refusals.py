@@ -131,11 +131,32 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         'hint: name the columns in the versions\' queries, then under [schema]: star_queries = "none"',
     ),
     "drop table": (
-        "DROP TABLE log",
+        "DROP TABLE orders",
         {},
-        "error[schema-not-staged]: 7.sql:1: DROP TABLE has no safe form yet\n"
-        "  reason: the old version may still use it\n"
-        "hint: drop it by hand in a later release, when no live version uses it",
+        "error[schema-not-staged]: 7.sql:1: dropping table public.orders has no safe form yet\n"
+        "  reason: this hangs on it: foreign key held_parent of public.held\n"
+        "hint: take these away in a release before; foreign keys alone go with it: DROP TABLE .. CASCADE",
+    ),
+    "drop table and a key that goes too": (
+        "ALTER TABLE held DROP COLUMN parent; DROP TABLE orders CASCADE",
+        {},
+        "error[schema-not-staged]: 7.sql:1: dropping table public.orders has no safe form yet\n"
+        "  reason: this hangs on it: foreign key held_parent of public.held, which this change drops itself\n"
+        "hint: take these away in a release before; foreign keys alone go with it: DROP TABLE .. CASCADE",
+    ),
+    "drop table under a view": (
+        "DROP TABLE held CASCADE",
+        {},
+        "error[schema-not-staged]: 7.sql:1: dropping table public.held has no safe form yet\n"
+        "  reason: this hangs on it: view public.v\n"
+        "hint: take these away in a release before; foreign keys alone go with it: DROP TABLE .. CASCADE",
+    ),
+    "drop no table": (
+        "DROP TABLE IF EXISTS nobody; DROP TABLE nobody",
+        {},
+        "error[schema-not-found]: 7.sql:1: there is no table nobody\n"
+        "  known: public.orders, public.held, public.log, public.parted, public.alembic_version, public.v\n"
+        "hint: write the change against the schema as it is in the database now",
     ),
     "delete": (
         "DELETE FROM log",

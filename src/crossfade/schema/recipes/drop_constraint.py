@@ -122,9 +122,13 @@ def _gone(parts: Parts, one: Constraint) -> None:
         )
 
 
+def acts(one: Constraint) -> bool:
+    """Whether a foreign key changes rows: CASCADE, SET NULL, SET DEFAULT."""
+    return any(f"ON {event} {action}" in one.definition for event in ("DELETE", "UPDATE") for action in ("CASC", "SET"))
+
+
 def _goes_first(one: Constraint) -> bool:
-    acts = any(f"ON {event} {action}" in one.definition for event in ("DELETE", "UPDATE") for action in ("CASC", "SET"))
-    return one.kind == "c" or (one.kind == "f" and not acts)
+    return one.kind == "c" or (one.kind == "f" and not acts(one))
 
 
 def _there(delta: TableDelta, name: str) -> Constraint | None:

@@ -39,6 +39,8 @@ def status_of(site: Site, held: Memory, walking: Walking, turn: Turn) -> Status:
     if state.phase in ENDED:
         serves = path.new_version if state.phase is Phase.COMPLETED and path.new_version else path.old_version
         why = f"{serves} serves alone"
+        if state.phase is Phase.COMPLETED and facts.schema_behind:
+            why += f", but {facts.schema_behind}; crossfade rollback"
     fuse = "-"
     if proxy is not None:
         armed = "armed" if proxy.fader.fuse is not None else "off"

@@ -19,10 +19,10 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[demo]' --group dev
 	@touch $(STAMP)
 
-demo: $(STAMP) ## the short story: a good release, two bad ones that come back (3 minutes)
+demo: $(STAMP) ## the short story: a good release with a schema change, two bad ones that come back (3 minutes)
 	$(BIN)/crossfade demo
 
-demo-all: $(STAMP) ## every story
+demo-all: $(STAMP) ## every story: also the fuse, an abandoned change, a mended one, a purge
 	$(BIN)/crossfade demo --all
 
 check: $(STAMP) ## ruff, types, imports, tidy, unit: what to run before a commit

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import tempfile
 from pathlib import Path
+from types import FrameType
 
 import click
 from rich.console import Console
@@ -77,6 +79,7 @@ def command(every: bool, output: str, rate: float, directory: Path | None) -> in
     def say(text: str) -> None:
         click.echo(text, err=output == "json")
 
+    signal.signal(signal.SIGTERM, _interrupted)  # ended from outside it strikes its stage, too
     try:
         say(f"setting the stage in {place}: PostgreSQL, the shop's versions, HAProxy")
         stage.set_up(stories[0].shares)
@@ -94,6 +97,10 @@ def command(every: bool, output: str, rate: float, directory: Path | None) -> in
     if output == "json":
         click.echo(json.dumps({"releases": [one.to_json() for one in told]}))
     return Exit.DONE if as_promised(told) else Exit.NOT_MET
+
+
+def _interrupted(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 (a signal handler)
+    raise KeyboardInterrupt
 
 
 def as_promised(told: list[Told]) -> bool:

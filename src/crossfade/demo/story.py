@@ -107,8 +107,12 @@ class Teller:
             self._watch.give_up(story.gives_up, self._clock.now().timestamp())
         self._load.mark(f"end {story.version}")
         ledger = self._load.so_far().window(f"begin {story.version}", f"end {story.version}")
-        told = self._count(story, status, ledger, list(spool.rows(release)), plan.current.slot.other)
-        return self._after(story, told, commands, lock_times(spool.rows(release)))
+        rows = list(spool.rows(release))
+        told = self._count(story, status, ledger, rows, plan.current.slot.other)
+        told = self._after(story, told, commands, lock_times(rows))
+        for text in lock_lines(rows):
+            self._say(f"    {text}")
+        return told
 
     def _run(self, words: str) -> int:
         """Run a command of crossfade's as a person does, and show what it said last."""
@@ -141,8 +145,6 @@ class Teller:
         self._say(f"  = orders looked at in the shape of {looked}; lost or wrong: {lost}")
         for column, number in partial.items():
             self._say(f"    {number} values that a newer version wrote have no counterpart in {column}")
-        if locks:
-            self._say("    locks of the schema's steps: " + ", ".join(f"{k} {v:g}" for k, v in locks.items()))
         return replace(
             told,
             lost_writes=lost,
@@ -230,6 +232,18 @@ def lock_times(rows: Iterable[Row]) -> dict[str, float]:
             times[f"{name}_median"] = round(statistics.median(values), 1)
             times[f"{name}_max"] = round(max(values), 1)
     return times
+
+
+def lock_lines(rows: Iterable[Row]) -> list[str]:
+    """For each step of the schema that holds a lock which blocks others: how long it waited for it, and held it."""
+    steps = [step for row in rows for step in _steps(row.data) if float(str(step.get("held_ms") or 0))]
+    held = [float(str(step["held_ms"])) for step in steps]
+    lines = [
+        f"{step['unit']} held its locks for {step['held_ms']:g} ms, after {step['lock_wait_ms']:g} ms of asking;"
+        f" the commit took {step['commit_ms']:g} ms"
+        for step in steps
+    ]
+    return [*lines, f"held: median {statistics.median(held):.1f} ms, most {max(held):.1f} ms"] if held else []
 
 
 def _steps(data: Mapping[str, object]) -> list[Mapping[str, object]]:

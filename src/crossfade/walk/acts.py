@@ -149,6 +149,8 @@ class ReleaseActs:
         """One act of the schema, in the background; it stops soon once the release wants something else."""
         walk = self._parts.change
         assert walk is not None, "a path with a step of the schema has its change"
+        if self._changing is not act:
+            walk.said = ""  # what the act before it said last
         self._changing = act
         done = self._background.run(f"{act} the change", lambda: walk.run(act, lambda: self._changing is act))
         if isinstance(done, Working):

@@ -87,7 +87,7 @@ def status(output: str) -> None:
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and why it may not be yet.")
 @output_option
 def purge(change: str | None, dry_run: bool, output: str) -> int:
-    """Drop what a detached CHANGE hid (the one that waits longest); its data is kept in the attic.
+    """Drop what a detached CHANGE hid (the one that waits longest); the attic keeps what nothing else tells.
 
     This cannot be taken back by a step.
     """

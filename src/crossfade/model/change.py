@@ -9,7 +9,7 @@ The stages, in order, and what leads from one to the next:
     BASE    --expand-->    BOTH     old and new shape are there, triggers keep them in step
     BOTH    --backfill-->  EQUAL    rows from before are filled, what waits for that is built, shapes compared
     EQUAL   --detach-->    HIDDEN   the old shape is out of sight, and still kept in step where it can be
-    HIDDEN  --purge-->     GONE     the old shape is dropped, its data kept in the attic
+    HIDDEN  --purge-->     GONE     the old shape is dropped, what nothing else tells of it kept in the attic
 
 Invariants, checked by `Change.check_invariants()`:
 - a unit's undo brings back exactly what its do changed; only `purge` may have none;

@@ -13,7 +13,7 @@ WHAT = {
     Act.BACKFILL: "fill what is from before, then compare the shapes",
     Act.RECORD: "write the migration tool's own rows",
     Act.DETACH: "hide the old shape, once nobody of {old} is connected",
-    Act.PURGE: "drop the old shape; keep its data in the attic",
+    Act.PURGE: "drop the old shape; the attic keeps what the new one does not tell",
     Act.UNDO_CHANGE: "take back what was added; keep what only the new version wrote",
     Act.START_NEW: "start {new}; ready check proven and green",
     Act.SMOKE: "smoke each critical endpoint through the pinned new lane",

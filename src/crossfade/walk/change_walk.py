@@ -104,7 +104,7 @@ class ChangeWalk:
             case Act.UNDO_CHANGE:
                 return f"{name}: what it had added is gone{_only_new(data)}"
             case _:
-                return f"{name}: the old shape is dropped; its data is kept in the attic"
+                return f"{name}: the old shape is dropped; the attic keeps what the new one does not tell"
 
     def behind(self, path: Path, index: int) -> str:
         """What the database lacks of a position's schema, as a sentence; empty where it has everything.

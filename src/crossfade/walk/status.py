@@ -135,7 +135,7 @@ def way_back(path: Path, state: State, boot_ms: int | None, fader_ms: int) -> tu
             seconds = None if boot_ms is None else (boot_ms + fader_ms + ATTACH_MS) / 1000
             return f"attach the old shape, start {path.old_version}, then fader to the old slot", seconds
         case Zone.STILL:
-            return path.steps[-1].way_back or "none: what is dropped is in the attic", None
+            return path.steps[-1].way_back or "none: the attic keeps what nothing else tells", None
     return "", None
 
 

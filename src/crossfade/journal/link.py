@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.waiting import Ready, Wait
 
+from crossfade.host.database_address import read_address, told_address
 from crossfade.model.errors import fail
 from crossfade.model.ports import Clock
 
@@ -87,7 +87,7 @@ class Link:
             except psycopg.Error as exc:
                 self.close()
                 detail = f"{_reason(exc)} (it was asked to {purpose})"
-                raise fail("journal-unreachable", database=self._address(), detail=detail) from exc
+                raise fail("journal-unreachable", database=told_address(self._admin_url), detail=detail) from exc
             except BaseException:
                 self.close()  # the exchange may be half done, or this is the wrong database
                 raise
@@ -120,7 +120,7 @@ class Link:
         connection.left_s = lambda: deadline_s - self._clock.monotonic_s()
 
     def _open(self) -> BoundedConnection:
-        given = _parse(self._admin_url)
+        given = read_address(self._admin_url)
         if given is None:
             raise psycopg.OperationalError("admin_url is not a PostgreSQL address")
         return BoundedConnection.connect(
@@ -132,27 +132,6 @@ class Link:
             application_name=APPLICATION_NAME,
             options=f"{given.get('options') or ''} {_OPTIONS}".strip(),
         )
-
-    def _address(self) -> str:
-        given = _parse(self._admin_url)
-        if given is None:
-            return "admin_url"
-        host = given.get("host") or given.get("hostaddr") or "local socket"
-        return f"{given.get('dbname') or given.get('user') or 'default'} at {host}:{given.get('port') or 5432}"
-
-
-def _parse(admin_url: str) -> dict[str, Any] | None:
-    """The parts of the address; None where a part of a password may stand in the place of another part.
-
-    A password with an unquoted slash or @ is read as port and database name, which errors would then quote.
-    """
-    try:
-        given = conninfo_to_dict(admin_url)
-    except psycopg.Error:
-        return None
-    ports = str(given.get("port") or 5432).split(",")
-    misread = "@" in f"{given.get('dbname') or ''}{given.get('host') or ''}"
-    return None if misread or not all(port.isdigit() for port in ports) else dict(given)
 
 
 def _reason(exc: psycopg.Error) -> str:

@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.waiting import Ready, Wait
 
+from crossfade.host.database_address import read_address, told_address
 from crossfade.model.errors import CrossfadeError, fail
 from crossfade.model.ports import Clock, GoOn
 from crossfade.schema.sql import query
@@ -121,7 +121,7 @@ class Sessions:
     def told(self, exc: psycopg.Error, doing: str) -> CrossfadeError:
         """The catalogue's row for what the driver raised."""
         if exc.sqlstate is None or exc.sqlstate.startswith(_GONE):
-            return fail("schema-unreachable", database=self._address(), detail=_reason(exc))
+            return fail("schema-unreachable", database=told_address(self._admin_url), detail=_reason(exc))
         return fail("schema-refused", doing=doing, detail=_reason(exc), sqlstate=exc.sqlstate)
 
     @contextmanager
@@ -154,7 +154,7 @@ class Sessions:
         return self._clock
 
     def _connect(self, outlives: bool) -> Session:
-        given = _parse(self._admin_url)
+        given = read_address(self._admin_url)
         if given is None:
             raise psycopg.OperationalError("admin_url is not a PostgreSQL address")
         options = f"{given.get('options') or ''} {_OPTIONS} {_OUTLIVES if outlives else _BOUNDED}".strip()
@@ -175,13 +175,6 @@ class Sessions:
             session.close()
             raise
         return session
-
-    def _address(self) -> str:
-        given = _parse(self._admin_url)
-        if given is None:
-            return "admin_url"
-        host = given.get("host") or given.get("hostaddr") or "local socket"
-        return f"{given.get('dbname') or given.get('user') or 'default'} at {host}:{given.get('port') or 5432}"
 
 
 class _Watcher:
@@ -235,17 +228,6 @@ def _poll(fd: int, want: Wait) -> Ready | None:
     broken = got & (select.POLLERR | select.POLLHUP)
     ready = (Ready.R if got & select.POLLIN or broken else 0) | (Ready.W if got & select.POLLOUT else 0)
     return Ready(ready)
-
-
-def _parse(admin_url: str) -> dict[str, Any] | None:
-    """The parts of the address; None where a part of a password may stand in the place of another part."""
-    try:
-        given = conninfo_to_dict(admin_url)
-    except psycopg.Error:
-        return None
-    ports = str(given.get("port") or 5432).split(",")
-    misread = "@" in f"{given.get('dbname') or ''}{given.get('host') or ''}"
-    return None if misread or not all(port.isdigit() for port in ports) else dict(given)
 
 
 def _reason(exc: psycopg.Error) -> str:

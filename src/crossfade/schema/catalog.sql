@@ -67,8 +67,10 @@ SELECT jsonb_build_object(
             'not_null', a.attnotnull, 'default', pg_get_expr(f.adbin, f.adrelid),
             'identity', a.attidentity, 'generated', a.attgenerated,
             'comment', col_description(t.oid, a.attnum),
-            'special', a.attstorage <> y.typstorage OR a.attcompression <> '' OR a.attoptions IS NOT NULL
-                OR COALESCE(a.attstattarget, -1) <> -1,
+            'special', a.attstorage <> y.typstorage OR a.attcompression <> ''
+                OR COALESCE(a.attstattarget, -1) <> -1
+                -- what somebody has set; the server marks every column with an option of its own since 15.19/15.20
+                OR EXISTS (SELECT FROM unnest(a.attoptions) AS option WHERE option NOT LIKE 'pg\_%'),
             'grants', COALESCE((SELECT jsonb_agg(jsonb_build_array(
                     CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END,
                     g.privilege_type) ORDER BY pg_get_userbyid(g.grantee), g.privilege_type)

@@ -23,6 +23,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from shaped import unrehearsed
 
 from crossfade.demo.ledger import Ledger
 from crossfade.demo.shapes import SHAPES
@@ -38,14 +39,6 @@ RATE_PER_S = 20.0
 ORDERS = 30_000
 DURABLE = {**SETTINGS, "synchronous_commit": "on", "wal_keep_size": "256MB"}
 ON_ANOTHER_TIMELINE = "another timeline: a failover or a restore"
-# So slow that there is a middle of it; rehearsing takes its time, and has tests of its own.
-GENTLE = """
-[[waiver]]
-what = "schema:rehearsal"
-name = "the test"
-reason = "rehearsals have tests of their own"
-expires = {tomorrow}
-"""
 FILLED = "SELECT coalesce(sum(filled), 0) FROM crossfade.backfill"
 STAGE = "SELECT coalesce((SELECT stage FROM crossfade.change), 'base')"
 LAST_OF_THE_SCHEMA = f"SELECT ARRAY[({FILLED})::text, ({STAGE}), (SELECT max(id)::text FROM crossfade.schema_act)]"
@@ -184,13 +177,13 @@ def place(new_service: Any, request: pytest.FixtureRequest) -> Iterator[Place]:
             write_private(
                 stage.directory / "admin_url", primary.admin_url().replace(f":{primary.port}/", f":{relay.port}/")
             )
+            # So slow that there is a middle of it.
             service.edits = {
                 f"127.0.0.1:{primary.port}/postgres": f"127.0.0.1:{relay.port}/postgres",
                 'star_queries = "none"': 'star_queries = "none"\nbatch_ms = 5\nwal_mb_per_s_max = 0.8',
             }
             service.edits.update(getattr(request, "param", {}))
-            tomorrow = stage.config_file.read_text().split("expires = ", 1)[1].split("\n", 1)[0]
-            service.tail = GENTLE.format(tomorrow=tomorrow)
+            service.tail = unrehearsed(stage)
             service.configure()
             told = service.crossfade("release", "v1", timeout_s=120)
             assert told.code == 0, told.err

@@ -100,8 +100,10 @@ def assert_held_shortly(shaped, *releases: str) -> None:
 
 @pytest.mark.timeout(600)
 def test_there_and_back_again(shaped, eventually) -> None:
-    """Through every position, held up by a lock and by a session of the old version, and back from the end."""
+    """Rehearsed, through every position, held up by a lock and by an old session, and back from the end."""
     service = shaped.service
+    service.tail = ""
+    service.configure()
     old = service.serving()
     assert_each_step_is_shown(service.crossfade("plan", "v7"))
     with shaped.customers() as story:

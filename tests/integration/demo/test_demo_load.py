@@ -233,7 +233,8 @@ def test_the_rate_can_be_changed_and_paused(start: Any, tmp_path: Path) -> None:
 def test_it_ends_when_whoever_started_it_ends(start: Any, tmp_path: Path, end: signal.Signals) -> None:
     shop = start("v1")
     story = (
-        "import sys, time; from pathlib import Path; from crossfade.demo.load import Load, LoadOptions\n"
+        "import signal, sys, time; from pathlib import Path; from crossfade.demo.load import Load, LoadOptions\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background had it ignored\n"
         f"load = Load(LoadOptions({shop.url!r}, rate_per_s=20, users=2), Path({str(tmp_path / 'load')!r}))\n"
         "load.start(); print(load.pid, flush=True); time.sleep(60)"
     )

@@ -260,7 +260,11 @@ def _let_go(parts: Parts) -> Sequence[str]:
     for name, called in parts.hidden.items():
         column = parts.delta.table.column(name)
         assert column is not None
-        if column.not_null and column.default is None and not column.identity and name not in parts.loosened:
+        if column.identity or column.generated:
+            continue
+        if column.default is not None:  # nobody's word, and it would look like the old version's
+            lines.append(f"{table} ALTER COLUMN {quote(called)} DROP DEFAULT")
+        if column.not_null and name not in parts.loosened:
             lines.append(f"{table} ALTER COLUMN {quote(called)} DROP NOT NULL")
     return lines
 
@@ -276,7 +280,9 @@ def _purge_keeps(parts: Parts, hidden: Pair) -> Sequence[Kept]:
     for columns, rows in parts.old_only:
         if rows == "down":
             group = next(one for one in hidden.groups.two_way if one.old[0].name == columns[0])
-            kept.append((columns, hidden.out_of_step_down(group, "")))
+            # NULL where the old version had none was written between the end of sync and the drop.
+            given = [f"{quote(parts.hidden[side.name])} IS NOT NULL" for side in group.old if side.not_null]
+            kept.append((columns, " AND ".join([f"({hidden.out_of_step_down(group, '')})", *given])))
         else:
             plain += columns
     if plain:

@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 FAST := tests/unit tests/property tests/test_tidy.py
-ALONE := tests/acceptance tests/docs tests/integration/demo tests/integration/walk
-BESIDE := tests $(foreach folder,$(ALONE),--ignore=$(folder))
+ALONE := tests/acceptance tests/docs $(addprefix tests/integration/demo/test_demo_,load.py saturation.py)
+BESIDE := tests $(foreach place,$(ALONE),--ignore=$(place))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-all test test-all check simulate bench docs clean

@@ -150,7 +150,7 @@ def test_a_started_lane_serves_and_is_observed_with_version_and_addresses(state_
         assert procfs.command_line(instance.pid)[1] == "server.py"  # nothing stands between
         assert instance.started_at is not None
         assert before - 2 < instance.started_at < time.time() + 2
-    assert "left-web-1: listening v1" in runtime.log_tail(Slot.LEFT, 20)
+    until(lambda: "left-web-1: listening v1" in runtime.log_tail(Slot.LEFT, 20))
 
 
 def test_starting_the_same_lane_again_changes_nothing(state_dir: Path, tmp_path: Path) -> None:

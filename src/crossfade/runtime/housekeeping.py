@@ -1,4 +1,4 @@
-"""What runs inside supervisord once a minute: logs are kept small, and programs given up are tried again.
+"""What runs inside supervisord: each minute logs are kept small and programs given up are tried again.
 
 Rule: programs write their own log files (see `launch.py`), so supervisord does not rotate them; this does.
 A program that supervisord gave up, because the host had no process or file left for it, comes back by itself.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from crossfade.runtime.log_files import rotate
+from crossfade.runtime.poller import RoundPoller
 
 
 class Housekeeping:
@@ -45,9 +46,10 @@ _FATAL = 200  # supervisor.states.ProcessStates.FATAL, a part of its XML-RPC con
 
 
 def make(supervisord: Any, records: str, **_config: str) -> Housekeeping:
-    """The factory supervisord calls (`supervisor.rpcinterface_factory`)."""
+    """The factory supervisord calls (`supervisor.rpcinterface_factory`), before its first round."""
     from supervisor import events
 
+    supervisord.options.poller = RoundPoller()
     keeping = Housekeeping(supervisord, Path(records))
     events.subscribe(events.Tick60Event, keeping.each_minute)
     return keeping

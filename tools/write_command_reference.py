@@ -43,9 +43,15 @@ def _value(option: click.Option) -> str:
 
 def section(name: str, command: click.Command) -> str:
     """One command."""
-    arguments = [(param.name or "").upper() for param in command.params if isinstance(param, click.Argument)]
+    arguments = [
+        param.metavar or (param.name or "").upper() for param in command.params if isinstance(param, click.Argument)
+    ]
     usage = " ".join(["crossfade", name, "[OPTIONS]", *arguments])
-    return "\n".join([f"## {name}\n", f"`{usage}`\n", inspect.cleandoc(command.help or "") + "\n", options(command)])
+    level = "#" * (2 + name.count(" "))
+    parts = [f"{level} {name}\n", f"`{usage}`\n", inspect.cleandoc(command.help or "") + "\n", options(command)]
+    if isinstance(command, click.Group):
+        parts += [section(f"{name} {below}", one) for below, one in command.commands.items() if not one.hidden]
+    return "\n".join(parts)
 
 
 def page() -> str:

@@ -87,8 +87,8 @@ def test_without_a_restore_point_somebody_answers_for_it() -> None:
         'hint: set a restore point by hand, then write it down: [[waiver]] what = "purge:restore-point" with name,'
         " reason and expiry"
     )
-    assert waiver_line(config(), NOW.date()) == "waived by Ada until 2026-12-31: set by hand"
-    assert waiver_line(config(), date(2027, 1, 1)) is None
+    assert waiver_line(config().waivers, NOW.date()) == "waived by Ada until 2026-12-31: set by hand"
+    assert waiver_line(config().waivers, date(2027, 1, 1)) is None
 
 
 def test_the_oldest_is_purged_unless_one_is_named() -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from crossfade.backup.proof import RestoreProof, Verdict
+from crossfade.cli.acting import progress
 from crossfade.cli.site import open_site, open_spool, output_option, print_json
 from crossfade.model.errors import Exit, fail
 from crossfade.walk.addresses import admin_url
@@ -33,7 +30,7 @@ def command(output: str) -> int:
     lane = current(open_spool(site)).lane
     config = site.config
     url = admin_url(config.database)
-    with _progress() as say:
+    with progress("drill") as say:
         drill = Drill(site, url, lane, smoke_requests(config), lambda: secrets.token_hex(16), say)
         proof = drill.run()
     if output == "json":
@@ -62,13 +59,3 @@ def _error(proof: RestoreProof, database: str, record: Path | None) -> Exception
     if proof.verdict is Verdict.FAILED:
         return fail("restore-failed", database=database, problems=problems, record=record)
     return fail("restore-not-verified", database=database, problems=problems, record=record)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """A line that changes on a terminal, a line a step elsewhere; on standard error."""
-    if not sys.stderr.isatty():
-        yield lambda what: click.echo(what, err=True)
-        return
-    with Console(stderr=True).status("drill") as status:
-        yield lambda what: status.update(what)

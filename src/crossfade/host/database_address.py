@@ -6,6 +6,8 @@ name, which an error would then quote; such an address counts as none.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -23,10 +25,14 @@ def read_address(url: str) -> dict[str, Any] | None:
     return None if misread or not all(port.isdigit() for port in ports) else dict(given)
 
 
-def told_address(url: str) -> str:
-    """Database, host and port, for an error."""
+def told_address(url: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Database, host and port, for an error. What the address leaves out, the driver takes from PG* variables."""
     given = read_address(url)
     if given is None:
         return "admin_url"
-    host = given.get("host") or given.get("hostaddr") or "local socket"
-    return f"{given.get('dbname') or given.get('user') or 'default'} at {host}:{given.get('port') or 5432}"
+    service = given.get("service") or environ.get("PGSERVICE")
+    if service and not given.get("host"):
+        return f"service {service} of pg_service.conf"
+    host = given.get("host") or given.get("hostaddr") or environ.get("PGHOST") or environ.get("PGHOSTADDR")
+    name = given.get("dbname") or environ.get("PGDATABASE") or given.get("user") or environ.get("PGUSER") or "default"
+    return f"{name} at {host or 'local socket'}:{given.get('port') or environ.get('PGPORT') or 5432}"

@@ -25,6 +25,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+PURGE_SYNC = "purge-sync:"  # how the keys of units begin that end the keeping in step, and drop nothing of anybody's
+
 
 class Stage(StrEnum):
     """Where a table of the schema, and so the change, stands."""
@@ -146,6 +148,11 @@ class Change:
         """For each unit that changes what SELECT * gives: the tables, by unit key."""
         units = [*self.expand, *self.settle, *self.detach, *self.purge]
         return {unit.key: unit.retypes for unit in units if unit.retypes}
+
+    @property
+    def drops(self) -> bool:
+        """Whether its purge takes away something that was there before it."""
+        return any(not unit.key.startswith(PURGE_SYNC) for unit in self.purge)
 
     def to_json(self) -> dict[str, object]:
         """The change as plain data, for the journal."""

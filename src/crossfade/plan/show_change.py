@@ -10,6 +10,13 @@ from collections.abc import Iterator, Sequence
 
 from crossfade.model.change import Change, Unit
 
+ALONE = {
+    "expand": "crossfade schema expand",
+    "settle": "after the backfill",
+    "record": "at the end of the backfill",
+    "detach": "crossfade schema detach",
+    "purge": "crossfade schema purge",
+}
 STAGES = (
     ("expand", "both shapes, kept in step"),
     ("settle", "after the backfill"),
@@ -19,10 +26,14 @@ STAGES = (
 )
 
 
-def change_lines(change: Change, star_queries: str, *, sql: bool = False) -> list[str]:
-    """What a person reads of the change before it begins; with every statement, where asked."""
+def change_lines(change: Change, star_queries: str, *, sql: bool = False, alone: bool = False) -> list[str]:
+    """What a person reads of the change before it begins; with every statement, where asked.
+
+    `alone`: no release walks it, so each step says the command that does it.
+    """
     lines = [f"schema change    {change.name} ({change.id}) on {', '.join(change.tables)}"]
-    for name, when in STAGES:
+    for name, released in STAGES:
+        when = ALONE[name] if alone else released
         units: Sequence[Unit] = getattr(change, name)
         if name == "settle":
             lines += [f"  backfill  {fill.table}: {_filled(fill.assignments)}" for fill in change.backfill]

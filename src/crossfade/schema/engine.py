@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import psycopg
 from psycopg.errors import LockNotAvailable
 
-from crossfade.model.change import Backfill, Change, Stage, Unit
+from crossfade.model.change import PURGE_SYNC, Backfill, Change, Stage, Unit
 from crossfade.model.errors import fail
 from crossfade.model.ports import Clock, GoOn, Measured, Say, SchemaFacts
 from crossfade.model.requirement import Staging
@@ -33,7 +33,6 @@ from crossfade.schema.paths import leave, point, require_paths
 from crossfade.schema.session import RequireOwn, Session, Sessions, Stopped, anybodys
 from crossfade.schema.track import TRY, Place, Track
 
-_SYNC = "purge-sync:"
 _EXAMPLES = 5
 _DRAW = SystemRandom().random
 
@@ -225,7 +224,7 @@ class PostgresSchemaEngine:
                 return {**self._measured(act), "kept": []}
             if any(unit.key not in place.in_place for unit in change.detach):
                 raise _wrong_stage(act, f"{place.stage}, and the way back from it has begun", (Stage.HIDDEN,))
-            sync = [unit for unit in change.purge if unit.key.startswith(_SYNC)]
+            sync = [unit for unit in change.purge if unit.key.startswith(PURGE_SYNC)]
             drops = [unit for unit in change.purge if unit not in sync]
             self._forward(act, sync, place, None)
             kept = []

@@ -152,6 +152,18 @@ def kind_of(message: Node) -> str:
     return str(message.DESCRIPTOR.name)
 
 
+def relations(node: Node) -> Iterator[tuple[str, str]]:
+    """The tables and views that a statement names: schema (empty where none is written) and name."""
+    for message in every(node):
+        if kind_of(message) == "RangeVar":
+            yield message.schemaname, message.relname
+        elif kind_of(message) == "DropStmt":
+            for one in message.objects:
+                if one.WhichOneof("node") == "list":
+                    named = words(one.list.items)
+                    yield ("" if len(named) == 1 else named[-2]), named[-1]
+
+
 def words(nodes: Sequence[Node]) -> tuple[str, ...]:
     """The parts of a qualified name; `*` for anything else."""
     return tuple(one.string.sval if one.WhichOneof("node") == "string" else "*" for one in nodes)

@@ -20,7 +20,7 @@ from crossfade.schema.catalog import Catalog
 from crossfade.schema.mapping import Grouping, Writer
 from crossfade.schema.naming import quote, shapes
 from crossfade.schema.operations import NetChange, TableDelta
-from crossfade.schema.parser import Script, Source, read_sources
+from crossfade.schema.parser import Script, Source, read_sources, relations
 from crossfade.schema.parts import Parts
 from crossfade.schema.reading import policies, read_script
 from crossfade.schema.recipes import (
@@ -42,7 +42,7 @@ from crossfade.schema.recipes import (
 from crossfade.schema.triggers import Pair
 from crossfade.schema.units import TableUnits, table_units
 
-__all__ = ["PlanOptions", "Source", "change_id", "plan_change"]
+__all__ = ["PlanOptions", "Source", "change_id", "plan_change", "tables_named"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,12 @@ class PlanOptions:
 def change_id(sources: Sequence[Source]) -> str:
     """The id of the change that the files make. Raises `schema-syntax`, `schema-annotation`."""
     return _id(read_sources(sources))
+
+
+def tables_named(sources: Sequence[Source], catalog: Catalog) -> set[str]:
+    """The tables and views of the catalog that the files name, as "schema.name". Raises `schema-syntax`."""
+    found = (catalog.find(*named) for one in read_sources(sources).statements for named in relations(one.node))
+    return {f"{table.schema}.{table.name}" for table in found if table is not None}
 
 
 def plan_change(name: str, sources: Sequence[Source], catalog: Catalog, options: PlanOptions) -> Change:

@@ -11,6 +11,15 @@ SELECT 1
 -- Whether the journal's schema has the tables of the track.
 SELECT to_regclass('crossfade.change') IS NOT NULL
 
+-- services --
+-- Whose changes and leases are here, and whether releases of that service were ever walked on this database.
+SELECT service, bool_or(bound) FROM (
+    SELECT service, true AS bound FROM crossfade.binding
+    UNION ALL SELECT service, false FROM crossfade.lease
+    UNION ALL SELECT service, false FROM crossfade.change
+) AS known (service, bound)
+GROUP BY service ORDER BY service
+
 -- leads --
 -- Whether this epoch leads. Without a lock: a long scan that held one would keep the lease from being renewed.
 SELECT FROM crossfade.lease WHERE service = %(service)s AND epoch = %(epoch)s

@@ -11,10 +11,11 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from crossfade.model.errors import CrossfadeError
 from crossfade.model.requirement import Database
+from crossfade.model.settings.alone import AloneDatabase
 from crossfade.runtime.secrets import resolve
 
 
-def admin_url(database: Database, environ: Mapping[str, str] = os.environ) -> str:
+def admin_url(database: Database | AloneDatabase, environ: Mapping[str, str] = os.environ) -> str:
     """The admin's URL with its password, for the driver only; never logged."""
     url = resolve(database.admin_url, environ)
     if not database.admin_password:

@@ -7,18 +7,18 @@ and waits for its purge keeps only its own tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from crossfade.model.change import Change, Stage
-from crossfade.model.errors import fail
+from crossfade.model.errors import CrossfadeError, fail
 from crossfade.model.ports import SchemaFacts, Slot, Standing
 from crossfade.model.requirement import Config
 from crossfade.plan.release import NO_SCHEMA, SchemaPart
 from crossfade.schema.catalog import Catalog
 from crossfade.schema.parser import Source
-from crossfade.schema.planning import PlanOptions, change_id, plan_change
+from crossfade.schema.planning import PlanOptions, change_id, plan_change, tables_named
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,21 @@ def wanted_by(config: Config, version: str, directory: Path) -> Wanted | None:
     path = directory / place
     if not path.exists():
         return None
-    files = sorted(path.glob("*.sql")) if path.is_dir() else [path]
-    sources = []
-    for file in files:
-        try:
-            sources.append(Source(str(file.relative_to(directory)), file.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError) as exc:
-            raise fail("change-unreadable", file=file, reason=exc) from exc
+    sources = [read_source(file, str(file.relative_to(directory))) for file in sql_files(path)]
     return Wanted(place, sources) if sources else None
+
+
+def sql_files(path: Path) -> list[Path]:
+    """The file itself, or the SQL files of a folder in the order of their names."""
+    return sorted(path.glob("*.sql")) if path.is_dir() else [path]
+
+
+def read_source(file: Path, name: str) -> Source:
+    """One SQL file, called `name` in messages. Raises `change-unreadable`."""
+    try:
+        return Source(name, file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as exc:
+        raise fail("change-unreadable", file=file, reason=exc) from exc
 
 
 def schema_part(
@@ -79,17 +86,46 @@ def schema_part(
         star_queries=config.schema.star_queries,
         has_pooler=bool(config.database.pooler_url),
     )
-    change = plan_change(wanted.name, wanted.sources, catalog(), options)
-    _refuse_queued(version, change, facts.detached)
+    change = plan_beside(wanted.name, wanted.sources, catalog(), options, facts.detached, (version, "release again"))
     return SchemaPart(Stage.BASE, change.tables, change)
 
 
-def _refuse_queued(version: str, change: Change, detached: Sequence[Standing]) -> None:
+def plan_beside(
+    name: str,
+    sources: Sequence[Source],
+    catalog: Catalog,
+    options: PlanOptions,
+    detached: Sequence[Standing],
+    who: tuple[str, str],
+) -> Change:
+    """Plan a change while others wait for their purge; `who` wants it, and how it is asked for again.
+
+    Raises `change-queued` and what planning refuses. A table that waits may be a view just now, which planning would
+    refuse in words of its own; what is in the way then is the change that put it there.
+    """
+    try:
+        change = plan_change(name, sources, catalog, options)
+    except CrossfadeError as error:
+        if detached and error.id != "schema-syntax":
+            refuse_queued(who, tables_named(sources, catalog), detached)
+        raise
+    refuse_queued(who, change.tables, detached)
+    return change
+
+
+def refuse_queued(who: tuple[str, str], tables: Collection[str], detached: Sequence[Standing]) -> None:
+    """Raise `change-queued` where one of the tables still has the old shape of an earlier change."""
     for one in detached:
-        both = sorted(set(change.tables) & set(one.change.tables))
+        both = sorted(set(tables) & set(one.change.tables))
         if both:
-            tables, queued = ", ".join(both), one.change.name
-            raise fail("change-queued", version=version, tables=tables, queued=queued, since=f"{one.since:%F}")
+            raise fail(
+                "change-queued",
+                version=who[0],
+                tables=", ".join(both),
+                queued=one.change.name,
+                since=f"{one.since:%F}",
+                again=who[1],
+            )
 
 
 def roles_of(config: Config, part: SchemaPart, old_slot: Slot) -> dict[str, str]:

@@ -51,7 +51,7 @@ class ChangeWalk:
         """Do the act to its end. Raises what the engine raises, and `old-version-still-connected`."""
         self.said = ""
         data = dict(self._run(act, go_on))
-        return Done(self._says(act, data), data)
+        return Done(says(act, self.change.name, data), data)
 
     def _run(self, act: Act, go_on: GoOn) -> Measured:
         engine, change = self.engine, self.change
@@ -88,24 +88,6 @@ class ChangeWalk:
             self._say(f"waits for sessions of {self.old_version}: {left[0]}")
             self.clock.sleep(CENSUS_EVERY_S)
 
-    def _says(self, act: Act, data: Measured) -> str:
-        name = self.change.name
-        match act:
-            case Act.EXPAND:
-                return f"{name}: both shapes are there and kept in step"
-            case Act.BACKFILL:
-                return f"{name}: what is from before is filled, both shapes say the same"
-            case Act.RECORD:
-                return f"{name}: the migration tool's own rows are written"
-            case Act.DETACH:
-                return f"{name}: the old shape is out of sight"
-            case Act.ATTACH:
-                return f"{name}: the old shape is in sight again"
-            case Act.UNDO_CHANGE:
-                return f"{name}: what it had added is gone{_only_new(data)}"
-            case _:
-                return f"{name}: the old shape is dropped; the attic keeps what the new one does not tell"
-
     def behind(self, path: Path, index: int) -> str:
         """What the database lacks of a position's schema, as a sentence; empty where it has everything.
 
@@ -120,6 +102,25 @@ class ChangeWalk:
         if self.change.id in facts.gone or found.rank >= wanted.rank:
             return ""
         return f"the database has {self.change.name} at '{found}', the release stands on '{wanted}': a failover lost it"
+
+
+def says(act: Act, name: str, data: Measured) -> str:
+    """What an act of a change has brought about, in one sentence."""
+    match act:
+        case Act.EXPAND:
+            return f"{name}: both shapes are there and kept in step"
+        case Act.BACKFILL:
+            return f"{name}: what is from before is filled, both shapes say the same"
+        case Act.RECORD:
+            return f"{name}: the migration tool's own rows are written"
+        case Act.DETACH:
+            return f"{name}: the old shape is out of sight"
+        case Act.ATTACH:
+            return f"{name}: the old shape is in sight again"
+        case Act.UNDO_CHANGE:
+            return f"{name}: what it had added is gone{_only_new(data)}"
+        case _:
+            return f"{name}: the old shape is dropped; the attic keeps what the new one does not tell"
 
 
 def _both(first: Measured, second: Measured) -> Measured:

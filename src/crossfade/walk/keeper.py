@@ -13,9 +13,9 @@ from crossfade.model.ports import Journal, Lease
 
 
 class Keeper:
-    """A thread that renews. Start it once the lease was acquired."""
+    """A thread that renews. Start it once the lease was acquired. Without a journal there is nothing to copy up."""
 
-    def __init__(self, lease: Lease, journal: Journal, every_s: float) -> None:
+    def __init__(self, lease: Lease, journal: Journal | None, every_s: float) -> None:
         self._lease, self._journal, self._every_s = lease, journal, every_s
         self._stop = threading.Event()
         self.trouble = ""  # why the database could not be used last, empty where it could
@@ -40,7 +40,7 @@ class Keeper:
             self.trouble = "the lease could not be renewed"
             return
         try:
-            if not self._journal.settled():
+            if self._journal is not None and not self._journal.settled():
                 self._journal.copy_up()
             self.trouble = ""
         except CrossfadeError as error:

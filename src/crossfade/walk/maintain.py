@@ -7,7 +7,7 @@ the backup can be restored, a restore point or a waiver for it, and nobody of th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -16,11 +16,12 @@ from crossfade.backup.proof import Verdict
 from crossfade.model.errors import fail
 from crossfade.model.path import Act, Path
 from crossfade.model.ports import LaneSpec, SchemaFacts, Standing
-from crossfade.model.requirement import Config
+from crossfade.model.requirement import Config, Requirement, Waiver
 from crossfade.plan.release import Named, plan_maintenance
 from crossfade.walk.lanes import lane_to_json
 
 RESTORE_POINT = "purge:restore-point"
+RESTORE_PROOF = "purge:restore-proof"  # only where no service can be drilled
 
 
 class Proven(NamedTuple):
@@ -43,29 +44,45 @@ def chosen(facts: SchemaFacts, act: Act, name: str | None) -> Standing:
 def refuse_purge(config: Config, standing: Standing, proof: Proven | None, now: datetime) -> None:
     """Raise `purge-too-early`, `purge-unproven` or `purge-unarchived` where something is missing."""
     need, name = config.requirement, standing.change.name
+    _refuse_early(need, standing, now)
+    fresh = proof is not None and (now - proof.at) <= timedelta(days=need.restore_proof_max_age_days)
+    if proof is None or proof.verdict != Verdict.RESTORED or not fresh:
+        said = "none on record" if proof is None else f"{proof.verdict} on {proof.at:%Y-%m-%d %H:%M} UTC"
+        raise fail("purge-unproven", name=name, proof=said, days=need.restore_proof_max_age_days)
+    if waiver_line(config.waivers, now.date()) is None:
+        raise fail("purge-unarchived", name=name, waiver=RESTORE_POINT)
+
+
+def refuse_purge_alone(need: Requirement, waivers: Sequence[Waiver], standing: Standing, now: datetime) -> None:
+    """The same where no service can be drilled: somebody answers for the restore as well.
+
+    Raises `purge-too-early`, `schema-purge-unproven`.
+    """
+    _refuse_early(need, standing, now)
+    lacking = [what for what in (RESTORE_PROOF, RESTORE_POINT) if waiver_line(waivers, now.date(), what) is None]
+    if lacking:
+        listed = ", ".join(f"a waiver {what} in force" for what in lacking)
+        raise fail("schema-purge-unproven", name=standing.change.name, lacking=listed, first=lacking[0])
+
+
+def _refuse_early(need: Requirement, standing: Standing, now: datetime) -> None:
     age_s = (now - standing.since).total_seconds()
     if age_s < need.purge_after_s:
         until = standing.since + timedelta(seconds=need.purge_after_s)
         raise fail(
             "purge-too-early",
-            name=name,
-            age=_span(age_s),
-            wanted=_span(need.purge_after_s),
+            name=standing.change.name,
+            age=span(age_s),
+            wanted=span(need.purge_after_s),
             seconds=f"{need.purge_after_s:g}",
             until=f"{until:%Y-%m-%d %H:%M} UTC",
         )
-    fresh = proof is not None and (now - proof.at) <= timedelta(days=need.restore_proof_max_age_days)
-    if proof is None or proof.verdict != Verdict.RESTORED or not fresh:
-        said = "none on record" if proof is None else f"{proof.verdict} on {proof.at:%Y-%m-%d %H:%M} UTC"
-        raise fail("purge-unproven", name=name, proof=said, days=need.restore_proof_max_age_days)
-    if waiver_line(config, now.date()) is None:
-        raise fail("purge-unarchived", name=name, waiver=RESTORE_POINT)
 
 
-def waiver_line(config: Config, today: date) -> str | None:
-    """The waiver of the missing restore point, for showing it red; None where none is in force."""
-    for waiver in config.waivers:
-        if waiver.what == RESTORE_POINT and today <= waiver.expires:
+def waiver_line(waivers: Sequence[Waiver], today: date, what: str = RESTORE_POINT) -> str | None:
+    """The waiver in force, for showing it red; None where there is none."""
+    for waiver in waivers:
+        if waiver.what == what and today <= waiver.expires:
             return f"waived by {waiver.name} until {waiver.expires}: {waiver.reason}"
     return None
 
@@ -96,7 +113,8 @@ def plan(
     return Maintenance(path, data, standing)
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """A time as people say it: "7 days"."""
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

@@ -6,11 +6,13 @@ Rule: this and `compose.py` are the places that know them. Nothing here decides 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from crossfade.journal.lease import PostgresLease
 from crossfade.model.change import Change
-from crossfade.model.ports import Slot
+from crossfade.model.ports import Clock, Slot
+from crossfade.model.requirement import Staging
 from crossfade.runtime.secrets import resolve
 from crossfade.schema.backfill import Filler
 from crossfade.schema.catalog import Catalog, read_catalog
@@ -37,18 +39,40 @@ def schema_engine(
     require_own: RequireOwn = anybodys,
 ) -> PostgresSchemaEngine:
     """The engine on the service's own database. Without an epoch it only reads: its acts would be refused."""
-    config, clock = site.config, site.clock
-    url, service = admin_url(config.database), config.service.name
+    config = site.config
+    where = Where(admin_url(config.database), config.service.name, config.schema)
+    return engine_at(where, site.clock, epoch, latency_ms, after_act, require_own)
+
+
+@dataclass(frozen=True)
+class Where:
+    """One database, whose changes there, and how gently. The address holds a password: for the driver alone."""
+
+    admin_url: str
+    service: str
+    settings: Staging
+
+
+def engine_at(
+    where: Where,
+    clock: Clock,
+    epoch: Callable[[], int] = lambda: 0,
+    latency_ms: LatencyMs = lambda: None,
+    after_act: Callable[[str], None] = lambda _unit: None,
+    require_own: RequireOwn = anybodys,
+) -> PostgresSchemaEngine:
+    """The engine on any database that has crossfade's own tables; with a service or without one."""
+    url, service, settings = where.admin_url, where.service, where.settings
 
     def filler(change: str) -> Filler:
         connect = Sessions(url, clock, require_own=require_own).beside
-        return Filler(connect, service, change, lambda: config.schema, clock, engine.fence, latency_ms)
+        return Filler(connect, service, change, lambda: settings, clock, engine.fence, latency_ms)
 
     engine = PostgresSchemaEngine(
         url,
         service,
         clock,
-        config.schema,
+        settings,
         epoch,
         filler=filler,
         after_row=after_act,
@@ -58,8 +82,13 @@ def schema_engine(
 
 
 def live_catalog(site: Site) -> Catalog:
-    """The schema of the service's database as it is now; names are looked for where the admin's role looks."""
-    with Sessions(admin_url(site.config.database), site.clock).open("reading the catalog") as session:
+    """The schema of the service's database as it is now."""
+    return catalog_at(admin_url(site.config.database), site.clock)
+
+
+def catalog_at(url: str, clock: Clock) -> Catalog:
+    """The schema of a database as it is now; names are looked for where the admin's role looks."""
+    with Sessions(url, clock).open("reading the catalog") as session:
         session.execute("SELECT set_config('search_path', %s, false)", [row_search_path(session)])
         return read_catalog(session)
 

@@ -66,7 +66,7 @@ ROWS: tuple[Kind, ...] = (
         Exit.HELD_BY_OTHER,
         "{version} changes {tables}, where the old shape of an earlier change still waits for its purge",
         "waiting: {queued}, since {since}",
-        "crossfade schema purge, then release again",
+        "crossfade schema purge, then {again}",
     ),
     Kind(
         "nothing-to-move",

@@ -17,6 +17,7 @@ from datetime import date
 from crossfade.model.contradictions import contradictions
 from crossfade.model.errors import fail
 from crossfade.model.requirement import Config
+from crossfade.model.settings.alone import SchemaFile
 from crossfade.model.settings.cross import cross_findings
 from crossfade.model.settings.locate import Lines
 from crossfade.model.settings.problem import KeyPath, Problem
@@ -40,6 +41,25 @@ def parse_config(text: str, file: str = "crossfade.toml", today: date | None = N
     if reading.config is None or reading.problems:
         raise invalid(file, reading.problems)
     return reading.config
+
+
+def parse_schema_file(text: str, file: str = "crossfade.toml") -> SchemaFile | None:
+    """Read a file that tells of no service; None where it describes one. Raises `config-invalid`."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise invalid(file, [_syntax(text, str(exc))]) from None
+    if {"process", "endpoint"} & raw.keys():
+        return None
+    reader = Reader(home_of_keys(Config), RULES)
+    found: SchemaFile | None = reader.table(SchemaFile, raw, ())
+    problems = list(reader.problems)
+    if found is not None and len(found.databases) > 1:
+        problems.append(Problem(("database",), f"has {len(found.databases)} tables; this version walks one database"))
+    if found is None or problems:
+        lines = Lines(text)
+        raise invalid(file, sorted((replace(p, line=lines.of(p.path)) for p in problems), key=lambda p: p.line))
+    return found
 
 
 def invalid(file: str, problems: Sequence[Problem]) -> Exception:

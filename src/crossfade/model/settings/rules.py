@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from crossfade.model.settings import parts, promise
+from crossfade.model.settings import alone, parts, promise
 from crossfade.model.settings.problem import did_you_mean
 from crossfade.model.settings.read import Finding, Rules
 from crossfade.model.settings.secret import SECRET_HEADERS, has_password, names_secret, reference
@@ -115,19 +115,10 @@ def _variable(name: str, text: str) -> Iterator[Finding]:
 
 
 def _database(database: parts.Database) -> Iterator[Finding]:
-    for side, url in (("app", database.app_url), ("admin", database.admin_url)):
-        key = f"{side}_url"
-        if reference(url) is not None:
-            continue
-        if has_password(url):
-            yield (key,), f'has a password written out; leave it out, and write {side}_password = "env:NAME"'
-        elif not re.match(r"postgres(ql)?://", url):
-            yield (key,), f"is neither postgresql://... nor a reference: {_REFERENCE_FORMS}"
+    yield from _address("app", database.app_url, database.app_password)
+    yield from _address("admin", database.admin_url, database.admin_password)
     if reference(database.pooler_url) is None and has_password(database.pooler_url):
         yield ("pooler_url",), f"has a password written out; write a reference: {_REFERENCE_FORMS}"
-    for side, password in (("app", database.app_password), ("admin", database.admin_password)):
-        if password and reference(password) is None:
-            yield (f"{side}_password",), f"is a password written out; write a reference: {_REFERENCE_FORMS}"
     roles = database.app_roles
     if roles and (len(roles) != 2 or roles[0] == roles[1]):
         yield ("app_roles",), f"has {len(roles)} names; two different ones are needed: left slot, right slot"
@@ -138,6 +129,24 @@ def _database(database: parts.Database) -> Iterator[Finding]:
         )
     if "{role}" in database.admin_url:
         yield ("admin_url",), "has {role}; crossfade itself connects with one role"
+
+
+def _address(side: str, url: str, password: str) -> Iterator[Finding]:
+    key = f"{side}_url"
+    if reference(url) is None:
+        if has_password(url):
+            yield (key,), f'has a password written out; leave it out, and write {side}_password = "env:NAME"'
+        elif not re.match(r"postgres(ql)?://", url):
+            yield (key,), f"is neither postgresql://... nor a reference: {_REFERENCE_FORMS}"
+    if password and reference(password) is None:
+        yield (f"{side}_password",), f"is a password written out; write a reference: {_REFERENCE_FORMS}"
+
+
+def _alone_database(database: alone.AloneDatabase) -> Iterator[Finding]:
+    if database.admin_url:
+        yield from _address("admin", database.admin_url, database.admin_password)
+    elif database.admin_password:
+        yield ("admin_password",), "is of no use without admin_url"
 
 
 def _versions(versions: parts.Versions) -> Iterator[Finding]:
@@ -206,6 +215,7 @@ RULES: Rules = {
     promise.Smoke: _smoke,
     parts.Process: _process,
     parts.Database: _database,
+    alone.AloneDatabase: _alone_database,
     parts.Versions: _versions,
     parts.Runtime: _runtime,
     parts.RuntimeCommands: _runtime_commands,

@@ -64,7 +64,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_commands_and_options_exist(page: Path) -> None:
     wrong = []
-    every = {option for command in (group, *group.commands.values()) for option in options(command)}
+    every = {option for command in all_commands(group) for option in options(command)}
     for text in typed(page):
         words = text.split()
         if (
@@ -76,7 +76,7 @@ def test_commands_and_options_exist(page: Path) -> None:
             wrong += [text] if words[0] not in every else []
         if len(words) < 2 or words[0] != "crossfade" or page.name == "errors.md":
             continue
-        known = group.commands.get(words[1])
+        known = meant(words[1:])
         if words[1].startswith("-"):
             wrong += [text] if words[1].rstrip(",") not in options(group) else []
         elif known is None:
@@ -84,6 +84,25 @@ def test_commands_and_options_exist(page: Path) -> None:
         else:
             wrong += [text for word in words[2:] if word.startswith("--") and word not in options(known)]
     assert wrong == []
+
+
+def all_commands(command: click.Command) -> Iterator[click.Command]:
+    """A command, and those below it."""
+    yield command
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        yield from all_commands(below)
+
+
+def meant(words: list[str]) -> click.Command | None:
+    """The command that the words begin with; None where there is none of that name, also below a group."""
+    found: click.Command = group
+    for word in words:
+        if not isinstance(found, click.Group) or not re.fullmatch(r"[a-z]+", word):
+            break
+        if word not in found.commands:
+            return None
+        found = found.commands[word]
+    return found
 
 
 def options(command: click.Command) -> set[str]:
@@ -96,7 +115,7 @@ def test_hints_name_commands_that_exist() -> None:
         for word, rest in re.findall(r"\bcrossfade ([a-z]+)([^,;]*)", kind.hint):
             if word in ("then", "as"):  # prose: "crossfade then looks for one itself"
                 continue
-            known = group.commands.get(word)
+            known = meant([word, *rest.split()])
             asked = re.findall(r"--[a-z-]+", rest)
             if known is None or not set(asked) <= options(known):
                 wrong.append(f"{kind.id}: {kind.hint}")

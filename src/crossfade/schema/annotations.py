@@ -10,6 +10,8 @@ Rule: an annotation that is not understood is an error, because one that is pass
     -- crossfade: binds orders_positive now                the old version keeps to this constraint already
     -- crossfade: data expand                              the statement below runs as written then, or at detach
     -- crossfade: undo DELETE FROM orders WHERE id < 0     how it is taken back: SQL, or nothing
+
+`-- crossfade: allow RULE because REASON` speaks to `crossfade check` and is no annotation of a change.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ class Annotation:
 
 def read_annotations(comments: Sequence[Comment]) -> Sequence[Annotation]:
     """Read all annotations. Raises `schema-annotation`."""
-    return tuple(_read(comment) for comment in comments)
+    return tuple(_read(comment) for comment in comments if comment.text.split(None, 1)[:1] != ["allow"])
 
 
 def misplaced(annotation: Annotation, reason: str, hint: str) -> CrossfadeError:

@@ -54,6 +54,24 @@ class Comment:
 
 
 @dataclass(frozen=True)
+class Located:
+    """One statement of a text, transaction control and SET among them; its bytes, without what stands before it."""
+
+    kind: str
+    node: Node
+    start: int
+    end: int
+
+
+class SyntaxFault(ValueError):
+    """What PostgreSQL's grammar says of a text that it cannot read, and at which byte."""
+
+    def __init__(self, detail: str, at: int) -> None:
+        super().__init__(detail)
+        self.at = at
+
+
+@dataclass(frozen=True)
 class Script:
     """The statements of a change in order, rows of a migration tool's own table apart."""
 
@@ -104,6 +122,47 @@ def parse_statements(text: str) -> Sequence[tuple[str, Node]]:
         return [unwrap(one.stmt) for one in postgast.parse(text).stmts]
     except postgast.PgQueryError as exc:
         raise ValueError(str(exc)) from exc
+
+
+def locate(text: str) -> Sequence[Located]:
+    """Parse a whole text, printing nothing anew. Raises SyntaxFault."""
+    data = text.encode()
+    try:
+        parsed = postgast.parse(text)
+    except postgast.PgQueryError as exc:
+        before = text[: max((exc.cursorpos or 1) - 1, 0)]
+        raise SyntaxFault(str(exc), len(before.encode())) from exc
+    found = []
+    for raw in parsed.stmts:
+        kind, node = unwrap(raw.stmt)
+        end = raw.stmt_location + raw.stmt_len if raw.stmt_len else len(data.rstrip())
+        found.append(Located(kind, node, raw.stmt_location + _blank(data[raw.stmt_location : end]), end))
+    return found
+
+
+def line_comments(text: str) -> Sequence[tuple[int, str]]:
+    """Each annotation: the byte at which its comment begins, and the text behind `-- crossfade:`."""
+    data = text.encode()
+    found = []
+    for token in postgast.scan(text).tokens:
+        if token.token == tree.SQL_COMMENT:
+            match = _ANNOTATION.match(data[token.start : token.end].decode())
+            if match:
+                found.append((token.start, match[1].strip()))
+    return found
+
+
+def top_commas(text: str) -> Sequence[int]:
+    """Byte positions of what follows each comma outside of parentheses: where the actions of ALTER TABLE begin."""
+    depth, after_comma, starts = 0, False, []
+    for token in postgast.scan(text).tokens:
+        if token.token in (tree.SQL_COMMENT, tree.C_COMMENT):
+            continue
+        if after_comma:
+            starts.append(token.start)
+        depth += (token.token == tree.ASCII_40) - (token.token == tree.ASCII_41)
+        after_comma = token.token == tree.ASCII_44 and depth == 0
+    return starts
 
 
 def parse_statement(text: str) -> Node:
@@ -235,9 +294,14 @@ def _comments(source: Source) -> Iterator[Comment]:
 
 
 def _is_version_row(statement: Statement) -> bool:
-    if statement.kind not in ("insert_stmt", "update_stmt", "delete_stmt"):
+    return is_version_row(statement.kind, statement.node)
+
+
+def is_version_row(kind: str, node: Node) -> bool:
+    """Whether a statement writes a migration tool's own table."""
+    if kind not in ("insert_stmt", "update_stmt", "delete_stmt"):
         return False
-    return bool(_VERSION_TABLE.fullmatch(statement.node.relation.relname))
+    return bool(_VERSION_TABLE.fullmatch(node.relation.relname))
 
 
 def _wrapped(select: Node) -> Node:

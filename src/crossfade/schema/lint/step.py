@@ -1,0 +1,41 @@
+"""One statement of a file as the rules see it: its tree, where it stands, and what is open around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from crossfade.schema.lint.known import named
+from crossfade.schema.parser import Node, enum_name
+
+
+@dataclass(frozen=True)
+class Step:
+    """One statement. `together`: it shares a transaction with others of its file."""
+
+    kind: str
+    node: Node
+    start: int
+    end: int
+    together: bool = False
+    utc: bool = False  # the session's time zone was set to UTC before it
+
+
+@dataclass(frozen=True)
+class Action:
+    """One action of an ALTER TABLE."""
+
+    index: int
+    what: str  # the parser's word: "AT_AddColumn"
+    node: Node
+    table: str
+
+
+def actions(step: Step) -> Iterator[Action]:
+    """The actions of an ALTER TABLE of a table; nothing for any other statement."""
+    if step.kind != "alter_table_stmt" or enum_name(step.node, "objtype") != "OBJECT_TABLE":
+        return
+    table = named(step.node.relation)
+    for index, one in enumerate(step.node.cmds):
+        command = one.alter_table_cmd
+        yield Action(index, enum_name(command, "subtype"), command, table)

@@ -53,6 +53,29 @@ expires = 2999-12-31
 """
 
 
+SERVICE = """
+[service]
+name = "shop"
+
+[[endpoint]]
+name = "orders"
+match = "GET /orders"
+
+[endpoint.smoke]
+path = "/orders"
+
+[process.web]
+command = ["serve", "--port", "{port}"]
+
+[database.main]
+app_url = "env:CROSSFADE_ADMIN_URL"
+admin_url = "env:CROSSFADE_ADMIN_URL"
+
+[schema]
+star_queries = "none"
+"""
+
+
 @dataclass
 class Shown:
     """What a command left behind."""
@@ -230,6 +253,24 @@ def test_what_does_not_fit_is_refused_with_the_way_on(bare: Bare) -> None:
     assert err.startswith("5 error[change-queued]: 0044.sql changes public.orders, where the old shape of an earlier")
     assert err.endswith("hint: crossfade schema purge, then crossfade schema plan 0044.sql again")
     assert "add column nick" in bare.done("plan", other, *none), "a change of another table goes on meanwhile"
+
+
+def test_the_releases_of_a_service_own_the_schema_from_the_first_one_on(bare: Bare) -> None:
+    bare.write("crossfade.toml", SERVICE)
+    bare.done("expand", "0042.sql")
+    assert "next: crossfade schema backfill; or back: crossfade schema undo" in bare.done("status")
+    assert bare.ask("SELECT DISTINCT service FROM crossfade.change") == [("shop",)]
+    bare.ask(
+        "INSERT INTO crossfade.binding (service, installation, environment, database) VALUES ('shop', 'i', 'e', 'd')"
+    )
+    assert bare.refused("backfill").startswith(
+        "5 error[schema-of-service]: backfill was not begun: the releases of shop move the schema of this database"
+    )
+    assert "crossfade release VERSION goes on" in bare.done("status")
+    asked = bare.refused("undo", "--dry-run")
+    assert asked.startswith("2 error[nothing-to-move]: there is no schema change to undo\n  no version of this service")
+    (bare.folder / "crossfade.toml").unlink()
+    assert bare.refused("undo").startswith("5 error[schema-of-service]"), "the database knows it, whatever the folder"
 
 
 def test_without_a_database_it_says_where_it_looked(bare: Bare) -> None:

@@ -127,7 +127,9 @@ def run(text: str, directory: Path) -> str:
         return out.read()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/tutorial/first-release.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/tutorial/first-release.md", "docs/how-to/schema-without-a-service.md"]
+)
 def test_what_a_page_tells_to_type_does_what_it_shows(page: str, place: Path) -> None:
     text, wanted = script(page)
     port = str(free_port())

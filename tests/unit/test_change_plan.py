@@ -107,6 +107,33 @@ def test_where_an_earlier_old_shape_still_waits_no_other_change_begins(tmp_path:
     )
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["ALTER TABLE orders ADD COLUMN note text;", "CREATE INDEX ON public.orders (id);", "DROP TABLE orders;"],
+)
+def test_where_a_view_stands_before_the_table_meanwhile_it_is_still_the_purge_that_is_waited_for(
+    tmp_path: Path, text: str
+) -> None:
+    view = Table("public", "orders", [Column("id", "bigint", True)], kind="v")
+    behind = Table("public", "cf_ffffff_orders", [Column("id", "bigint", True)])
+    facts = SchemaFacts(None, [standing("cffffffffffff", Stage.HIDDEN, "migrations/v1.sql")])
+
+    def fronted() -> Catalog:
+        return Catalog({(one.schema, one.name): one for one in (view, behind)}, {}, ["public"], version=180000)
+
+    with pytest.raises(CrossfadeError) as caught:
+        schema_part(config(), "v2", wanted(tmp_path, text), facts, fronted)
+    assert caught.value.id == "change-queued"
+    assert caught.value.message.startswith("v2 changes public.orders, where the old shape of an earlier change")
+
+
+def test_what_is_refused_for_itself_is_not_blamed_on_a_change_of_another_table(tmp_path: Path) -> None:
+    facts = SchemaFacts(None, [standing("cffffffffffff", Stage.HIDDEN, "migrations/v1.sql")])
+    with pytest.raises(CrossfadeError) as caught:
+        schema_part(config(), "v2", wanted(tmp_path, "ALTER TABLE users ADD COLUMN note text;"), facts, one_table)
+    assert caught.value.id == "schema-not-found"
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "migrations").mkdir()
     file = tmp_path / "migrations/v2.sql"

@@ -101,7 +101,7 @@ def shown(facts: SchemaFacts, purge_after_s: float, now: datetime, *, alone: boo
 
 
 def _next_released(one: Standing) -> str:
-    return f"crossfade release {one.version} goes on, crossfade schema undo takes it back"
+    return f"crossfade release {one.version or 'VERSION'} goes on, crossfade schema undo takes it back"
 
 
 def _next_alone(one: Standing) -> str:

@@ -77,7 +77,7 @@ def schema_part(
             version=version,
             name=wanted.name,
             open=standing.change.name,
-            opener=standing.version,
+            opener=standing.version or "a version with this change",  # begun without a service: it has none
             stage=standing.stage,
         )
     options = PlanOptions(

@@ -41,6 +41,13 @@ def _value(option: click.Option) -> str:
     return option.type.name.upper()
 
 
+def commands_of(one: click.Group) -> list[tuple[str, click.Command]]:
+    """The commands of a group, each imported."""
+    context = click.Context(one)
+    found = [(name, one.get_command(context, name)) for name in one.list_commands(context)]
+    return [(name, command) for name, command in found if command is not None]
+
+
 def section(name: str, command: click.Command) -> str:
     """One command."""
     arguments = [
@@ -50,7 +57,7 @@ def section(name: str, command: click.Command) -> str:
     level = "#" * (2 + name.count(" "))
     parts = [f"{level} {name}\n", f"`{usage}`\n", inspect.cleandoc(command.help or "") + "\n", options(command)]
     if isinstance(command, click.Group):
-        parts += [section(f"{name} {below}", one) for below, one in command.commands.items() if not one.hidden]
+        parts += [section(f"{name} {below}", one) for below, one in commands_of(command) if not one.hidden]
     return "\n".join(parts)
 
 
@@ -59,7 +66,7 @@ def page() -> str:
     parts = [HEAD, "Before a command:\n", options(group), "## Exit codes\n", "| code | meaning |\n|---|---|"]
     parts += [f"| {int(code)} | {says} |" for code, says in EXIT_MEANINGS.items()]
     parts.append("")
-    parts += [section(name, command) for name, command in group.commands.items() if not command.hidden]
+    parts += [section(name, command) for name, command in commands_of(group) if not command.hidden]
     return "\n".join(part for part in parts if part is not None).rstrip() + "\n"
 
 

@@ -89,8 +89,15 @@ def test_commands_and_options_exist(page: Path) -> None:
 def all_commands(command: click.Command) -> Iterator[click.Command]:
     """A command, and those below it."""
     yield command
-    for below in command.commands.values() if isinstance(command, click.Group) else ():
+    for below in commands_of(command).values() if isinstance(command, click.Group) else ():
         yield from all_commands(below)
+
+
+def commands_of(one: click.Group) -> dict[str, click.Command]:
+    """The commands of a group by name, each imported."""
+    context = click.Context(one)
+    found = {name: one.get_command(context, name) for name in one.list_commands(context)}
+    return {name: command for name, command in found.items() if command is not None}
 
 
 def meant(words: list[str]) -> click.Command | None:
@@ -99,9 +106,9 @@ def meant(words: list[str]) -> click.Command | None:
     for word in words:
         if not isinstance(found, click.Group) or not re.fullmatch(r"[a-z]+", word):
             break
-        if word not in found.commands:
+        if word not in commands_of(found):
             return None
-        found = found.commands[word]
+        found = commands_of(found)[word]
     return found
 
 

@@ -6,8 +6,7 @@ Rule: each form says the same of a finding: the place, the rule, the severity, w
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from importlib.metadata import metadata, version
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from crossfade.schema.lint.findings import PAGES, Finding, Report
@@ -75,7 +74,9 @@ def json_lines(report: Report) -> Iterator[str]:
 
 def sarif_lines(report: Report) -> Iterator[str]:
     """As SARIF 2.1.0, which code scanning reads."""
-    home = _home()
+    from importlib.metadata import metadata, version  # only this form needs to know
+
+    home = _home(metadata("crossfade").get_all("Project-URL") or ())
     rules = [
         {
             "id": rule.id,
@@ -114,9 +115,9 @@ def sarif_lines(report: Report) -> Iterator[str]:
     )
 
 
-def _home() -> str:
+def _home(addresses: Sequence[str]) -> str:
     """Where the documentation stands, if the installed package says so: SARIF takes absolute addresses only."""
-    for one in metadata("crossfade").get_all("Project-URL") or ():
+    for one in addresses:
         label, _, address = str(one).partition(", ")
         if label == "Documentation":
             return address.rstrip("/")

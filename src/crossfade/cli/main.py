@@ -1,7 +1,8 @@
 """The command line: one module a command, one place where errors become text and exit codes.
 
-Rule: data to standard output, messages to standard error; a failure from the catalogue ends with its own
-exit code, anything else is our bug and says where to report it. No traceback reaches a user.
+Rule: a command's module is imported when that command is called, so that none waits for what another one needs.
+Data goes to standard output, messages to standard error; a failure from the catalogue ends with its own exit code,
+anything else is our bug and says where to report it. No traceback reaches a user.
 """
 
 from __future__ import annotations
@@ -9,24 +10,52 @@ from __future__ import annotations
 import json
 import os
 import sys
-import traceback
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
 import click
 
-from crossfade.cli import asking, check, controller, doctor, drill, init, plan, ready, release, schema, status
 from crossfade.model.errors import EXIT_MEANINGS, CrossfadeError, Exit, fail
 
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {int(code):>3}  {says}" for code, says in EXIT_MEANINGS.items())
 
 
+# In the order in which a newcomer needs them.
+COMMANDS = {
+    "init": "crossfade.cli.init",
+    "check": "crossfade.cli.check",
+    "plan": "crossfade.cli.plan",
+    "release": "crossfade.cli.release",
+    "status": "crossfade.cli.status",
+    "pause": "crossfade.cli.asking:pause",
+    "resume": "crossfade.cli.asking:resume",
+    "rollback": "crossfade.cli.asking:rollback",
+    "abandon": "crossfade.cli.asking:abandon",
+    "schema": "crossfade.cli.schema:group",
+    "ready": "crossfade.cli.ready",
+    "drill": "crossfade.cli.drill",
+    "doctor": "crossfade.cli.doctor",
+    "controller": "crossfade.cli.controller",
+}
+if (Path(__file__).parents[1] / "demo").is_dir():  # the demo is at the top of the layers: found, not imported here
+    COMMANDS["demo"] = "crossfade.demo.command"
+
+
 class Commands(click.Group):
-    """The group, in the order in which a newcomer needs its commands."""
+    """The group, whose commands are imported one by one as they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click hands it over)
-        """As they were added, not by the alphabet."""
-        return list(self.commands)
+        """As they are listed, not by the alphabet."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import one command; None where there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        found: click.Command = getattr(import_module(module), name or "command")
+        return found
 
 
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,30 +63,6 @@ class Commands(click.Group):
 @click.version_option(package_name="crossfade")
 def group(config: Path | None) -> None:
     """Zero downtime as a property of a service: written down, proven, and held during every release."""
-
-
-for command in (
-    init.command,
-    check.command,
-    plan.command,
-    release.command,
-    status.command,
-    asking.pause,
-    asking.resume,
-    asking.rollback,
-    asking.abandon,
-    schema.group,
-    ready.command,
-    drill.command,
-    doctor.command,
-    controller.command,
-):
-    group.add_command(command)
-
-if (Path(__file__).parents[1] / "demo").is_dir():  # the demo is at the top of the layers: found, not imported here
-    from importlib import import_module
-
-    group.add_command(import_module("crossfade.demo.command").command)
 
 
 def main() -> None:
@@ -77,6 +82,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = Exit.DONE
     except Exception as exc:
+        import traceback  # of no use to a command that ends well
+
         if os.environ.get("CROSSFADE_TRACEBACK"):
             traceback.print_exc()
         frame = traceback.extract_tb(exc.__traceback__)[-1]

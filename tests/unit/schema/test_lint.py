@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -213,3 +215,18 @@ def test_every_rule_has_texts_that_can_be_filled() -> None:
             assert one.why
             assert one.engine
             assert "{" not in one.staged + one.problem + one.why
+
+
+def test_a_check_imports_nothing_that_it_does_not_need() -> None:
+    """Start-up time is a promise to whoever commits; what would make it slow is named, not timed."""
+    program = (
+        "import sys; from crossfade.cli.main import group;"
+        "group(['check', '-'], standalone_mode=False);"
+        "print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], input="SELECT 1;", capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "postgast" in loaded
+    assert loaded & {"psycopg", "rich", "numpy", "psutil", "urllib3", "supervisor"} == set()

@@ -142,9 +142,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         wanted_by(config(), "v2", tmp_path)
     assert caught.value.exit == 3
     assert caught.value.render() == (
-        f"error[change-unreadable]: the schema change {file} cannot be read\n"
-        "  the system said: 'utf-8' codec can't decode byte 0xff in position 3: invalid start byte\n"
-        "hint: mend the file, or schema.change in crossfade.toml"
+        "error[input-unreadable]: migrations/v2.sql:1 cannot be read\n"
+        "  reason: byte 0xff is not UTF-8\n"
+        "hint: mend the file, or point at another"
     )
 
 

@@ -7,7 +7,6 @@ file: with the outline of the schema it was made against, so that a later refusa
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,8 +20,8 @@ from crossfade.model.change import Change
 from crossfade.model.errors import fail
 from crossfade.plan.show_stages import plan_lines, stages_of
 from crossfade.schema.drift import Shown, is_plan_id
-from crossfade.schema.parser import Source
-from crossfade.walk.change_plan import read_source, sql_files
+from crossfade.schema.inputs.migration import Source, all_sources
+from crossfade.schema.inputs.place import read_place
 from crossfade.walk.schema_alone import Planned, hinted
 
 STAR = "Whether prepared statements ask for whole rows (SELECT *, RETURNING *); as [schema] star_queries."
@@ -40,14 +39,8 @@ def star_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def read_files(files: Sequence[Path]) -> tuple[str, list[Source]]:
-    """The name of the change for people, and its files in order. Raises `change-unreadable`."""
-    sources = []
-    for given in files:
-        if str(given) == "-":
-            sources.append(Source("standard input", sys.stdin.read()))
-            continue
-        sources += [read_source(file, str(file)) for file in sql_files(given)]
-    return " ".join(map(str, files)), sources
+    """The name of the change for people, and its texts in order. Raises what `read_place` raises."""
+    return " ".join(map(str, files)), all_sources(read_place(files))
 
 
 def read_shown(given: str | None) -> Shown | None:

@@ -15,6 +15,7 @@ import postgast
 from postgast import pg_query_pb2 as tree
 
 from crossfade.model.errors import fail
+from crossfade.schema.inputs.migration import Source as Source
 
 Node: TypeAlias = Any  # a protobuf message of the parse tree
 
@@ -25,14 +26,6 @@ _VERSION_TABLE = re.compile(
     r"|flyway_schema_history|\w*flyway\w*|_sqlx_migrations|databasechangelog(lock)?|knex_migrations(_lock)?",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True)
-class Source:
-    """One SQL file of a change."""
-
-    name: str
-    text: str
 
 
 @dataclass(frozen=True)

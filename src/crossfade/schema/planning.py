@@ -17,10 +17,11 @@ from crossfade.schema import fronting
 from crossfade.schema.annotations import read_annotations
 from crossfade.schema.beside import When
 from crossfade.schema.catalog import Catalog
+from crossfade.schema.inputs.migration import Source
 from crossfade.schema.mapping import Grouping, Writer
 from crossfade.schema.naming import quote, shapes
 from crossfade.schema.operations import NetChange, TableDelta
-from crossfade.schema.parser import Script, Source, read_sources, relations
+from crossfade.schema.parser import Script, read_sources, relations
 from crossfade.schema.parts import Parts
 from crossfade.schema.reading import policies, read_script
 from crossfade.schema.recipes import (

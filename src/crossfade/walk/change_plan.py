@@ -17,7 +17,8 @@ from crossfade.model.ports import SchemaFacts, Slot, Standing
 from crossfade.model.requirement import Config
 from crossfade.plan.release import NO_SCHEMA, SchemaPart
 from crossfade.schema.catalog import Catalog
-from crossfade.schema.parser import Source
+from crossfade.schema.inputs.migration import Source, all_sources
+from crossfade.schema.inputs.place import read_place
 from crossfade.schema.planning import PlanOptions, change_id, plan_change, tables_named
 
 
@@ -35,28 +36,13 @@ class Wanted:
 
 
 def wanted_by(config: Config, version: str, directory: Path) -> Wanted | None:
-    """The change that a version's directory holds; None where it has none. Raises `change-unreadable`."""
+    """The change that a version's directory holds; None where it has none. Raises what `read_place` raises."""
     if not config.schema.change:
         return None
     place = config.schema.change.replace("{version}", version)
-    path = directory / place
-    if not path.exists():
+    if not (directory / place).exists():
         return None
-    sources = [read_source(file, str(file.relative_to(directory))) for file in sql_files(path)]
-    return Wanted(place, sources) if sources else None
-
-
-def sql_files(path: Path) -> list[Path]:
-    """The file itself, or the SQL files of a folder in the order of their names."""
-    return sorted(path.glob("*.sql")) if path.is_dir() else [path]
-
-
-def read_source(file: Path, name: str) -> Source:
-    """One SQL file, called `name` in messages. Raises `change-unreadable`."""
-    try:
-        return Source(name, file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as exc:
-        raise fail("change-unreadable", file=file, reason=exc) from exc
+    return Wanted(place, all_sources(read_place([place], within=directory)))
 
 
 def schema_part(

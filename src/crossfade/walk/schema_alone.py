@@ -19,7 +19,7 @@ from crossfade.model.ports import Clock, GoOn, Measured, Say, SchemaEngine, Sche
 from crossfade.model.requirement import Requirement, Staging, Waiver
 from crossfade.schema.catalog import Catalog
 from crossfade.schema.drift import Outline, Shown, moved, outline, plan_id
-from crossfade.schema.parser import Source
+from crossfade.schema.inputs.migration import Source
 from crossfade.schema.planning import PlanOptions, change_id
 from crossfade.schema.session import Sessions
 from crossfade.walk.change_plan import plan_beside
@@ -35,7 +35,7 @@ NO_VERSION = ""
 # The same failures as in a release, with the way on of somebody who has no release.
 _HINTS = {
     "schema-syntax": "put it right and plan again: crossfade schema plan FILE",
-    "change-unreadable": "mend the file, then the same command again",
+    "input-unreadable": "mend the file, then the same command again",
     "schema-refused": "once the cause is mended the same command goes on from here; where it stands: "
     "crossfade schema status",
     "schema-unreachable": "what was under way is found in the database when it answers again: crossfade schema status",

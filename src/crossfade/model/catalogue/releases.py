@@ -48,13 +48,6 @@ ROWS: tuple[Kind, ...] = (
         "crossfade doctor",
     ),
     Kind(
-        "change-unreadable",
-        Exit.CONFIG,
-        "the schema change {file} cannot be read",
-        "the system said: {reason}",
-        "mend the file, or schema.change in crossfade.toml",
-    ),
-    Kind(
         "change-open",
         Exit.HELD_BY_OTHER,
         "{version} wants the schema change {name}, and another one is open",

@@ -1,0 +1,29 @@
+"""Reading what the user points at: files, folders of migrations, standard input, the tools that print SQL."""
+
+from __future__ import annotations
+
+from crossfade.model.catalogue.kind import Exit, Kind
+
+ROWS: tuple[Kind, ...] = (
+    Kind(
+        "input-nothing",
+        Exit.CONFIG,
+        "{place} holds no migrations",
+        "looked for: {looked_for}",
+        "{hint}",
+    ),
+    Kind(
+        "input-unreadable",
+        Exit.CONFIG,
+        "{where} cannot be read",
+        "reason: {reason}",
+        "mend the file, or point at another",
+    ),
+    Kind(
+        "input-order",
+        Exit.CONFIG,
+        "{what}, so their order is not known",
+        "one:     {first}\nanother: {second}",
+        "name one of them anew, or point at the files in their order",
+    ),
+)

@@ -1,0 +1,1 @@
+"""What the user points at, as ordered migrations: files, folders of the known tools, standard input, the tools."""

@@ -330,3 +330,40 @@ def test_killed_after_every_row_the_same_command_goes_on(bare: Bare) -> None:
     assert killed >= 12, killed
     assert bare.ask("SELECT count(*), count(DISTINCT code) FROM orders") == [(300, 300)]
     assert bare.stage() == "none"
+
+
+def test_a_backfill_is_paused_and_let_go_on_from_another_terminal(bare: Bare) -> None:
+    bare.ask("INSERT INTO orders SELECT n, 'r' || n FROM generate_series(301, 30000) AS n")
+    bare.done("expand", "0042.sql", "--star-queries", "none")
+    assert bare.done("throttle", "--pause", "--workers", "2", "--batch-ms", "5").startswith("paused by ")
+    filling = bare.start("backfill")
+    try:
+        assert filling.stderr is not None
+        said = iter(filling.stderr.readline, "")
+        resting = next(line for line in said if line.startswith("rests: paused by "))
+        assert resting.endswith("to go on: crossfade schema throttle --resume\n")
+        held = json.loads(bare.done("throttle", "--output", "json"))
+        assert (held["paused"], held["limits"]["workers"], held["limits"]["batch_ms"]) == (True, 2, 5)
+        assert [(one["task"], one["rows"]) for one in held["filling"]] == [("public.orders", 0)]
+        assert filling.poll() is None
+        bare.done("throttle", "--resume")
+        _, err = filling.communicate(timeout=60)
+    finally:
+        filling.kill()
+    assert filling.returncode == 0, err
+    assert bare.stage() == "both shapes, equal"
+    told = bare.done("throttle", "--reset").splitlines()
+    assert told[0].split() == ["workers", "1,", "as", "configured"]
+    assert told[-1] == "nothing is being filled"
+    assert len(bare.ask("SELECT knob FROM crossfade.throttle")) == 3 + 1 + 11, "each word is kept"
+
+
+def test_a_limit_out_of_its_bounds_is_refused_with_them(bare: Bare) -> None:
+    told = bare.run("throttle", "--workers", "99")
+    assert (told.code, told.err.splitlines()[-1]) == (
+        2,
+        "Error: Invalid value for '--workers': '99' is not a whole number from 1 to 16, nor configured",
+    )
+    told = bare.run("throttle", "--pause", "--resume")
+    assert told.err.splitlines()[-1] == "Error: --pause, --resume and --reset exclude each other"
+    assert bare.ask("SELECT to_regnamespace('crossfade')::text") == [(None,)], "nothing was set"

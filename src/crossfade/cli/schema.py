@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import click
 
-from crossfade.cli import schema_acts, schema_plan
+from crossfade.cli import schema_acts, schema_plan, schema_throttle
 from crossfade.cli.release import begin_ask, told
 from crossfade.cli.schema_where import DIE_AFTER_ACT, HELP, find
 from crossfade.cli.site import open_spool, output_option, print_json
@@ -114,6 +114,7 @@ def _next_alone(one: Standing) -> str:
 
 
 group.add_command(schema_plan.command)
+group.add_command(schema_throttle.command)
 for command in (schema_acts.expand, schema_acts.backfill, schema_acts.detach, schema_acts.attach):
     group.add_command(command)
 

@@ -27,14 +27,43 @@ SELECT coalesce((
 ), '"$user", public')
 
 -- extent --
--- Which file the table is in, and how many pages it has.
+-- Which file the table is in, how many pages it has, and about how many rows by its statistics (-1: unknown).
 SELECT pg_relation_filenode(%(oid)s::oid)::bigint,
-       (pg_relation_size(%(oid)s::oid) + block - 1) / block
+       (pg_relation_size(%(oid)s::oid) + block - 1) / block,
+       (SELECT CASE WHEN relpages > 0 AND reltuples >= 0
+                    THEN reltuples / relpages * (pg_relation_size(oid) / block) ELSE -1 END::bigint
+        FROM pg_class WHERE oid = %(oid)s::oid)
 FROM (SELECT current_setting('block_size')::bigint AS block) AS b
 
 -- progress --
 SELECT relfilenode::bigint, pages, next_page, pass, filled, wal_bytes, busy_ms, done_at IS NOT NULL
 FROM crossfade.backfill WHERE service = %(service)s AND change = %(change)s AND task = %(task)s
+
+-- parts --
+-- Page ranges that were split off, for another worker: their progress, by the page they began at.
+SELECT substr(task, length(%(task)s::text) + 3)::bigint, pages, next_page, pass, filled
+FROM crossfade.backfill WHERE service = %(service)s AND change = %(change)s
+  AND starts_with(task, %(task)s::text || ' @') AND substr(task, length(%(task)s::text) + 3) ~ '^[0-9]+$'
+ORDER BY 1
+
+-- end_part_at --
+-- The range that was split ends where the new one begins. No row: others rewrote the table meanwhile.
+UPDATE crossfade.backfill SET pages = %(pages)s
+WHERE service = %(service)s AND change = %(change)s AND task = %(task)s
+  AND relfilenode::bigint = %(filenode)s RETURNING 1
+
+-- fold_parts --
+-- What the parts counted goes to the table's own row, and they go.
+WITH gone AS (
+    DELETE FROM crossfade.backfill
+    WHERE service = %(service)s AND change = %(change)s
+      AND starts_with(task, %(task)s::text || ' @') AND substr(task, length(%(task)s::text) + 3) ~ '^[0-9]+$'
+    RETURNING filled, wal_bytes, busy_ms
+), total AS (SELECT sum(filled) AS filled, sum(wal_bytes) AS wal_bytes, sum(busy_ms) AS busy_ms FROM gone)
+UPDATE crossfade.backfill AS b
+SET filled = b.filled + t.filled, wal_bytes = b.wal_bytes + t.wal_bytes, busy_ms = b.busy_ms + t.busy_ms
+FROM total AS t
+WHERE t.filled IS NOT NULL AND service = %(service)s AND change = %(change)s AND task = %(task)s
 
 -- put_progress --
 -- Where to begin, or to begin anew. What was counted stays.
@@ -71,10 +100,29 @@ WHERE service = %(service)s AND change = %(change)s AND task = %(task)s
 
 -- gauge --
 -- What a backfill rests by. pg_locks is open to every role; other roles' sessions in pg_stat_activity are not. Advisory
--- locks are left out: to wait for one is some applications' business.
+-- locks are left out: to wait for one is some applications' business. Archived is told of whole files only; NULL where
+-- archiving is off or has not archived anything yet.
 SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
        (SELECT count(DISTINCT l.pid) FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
-        WHERE NOT l.granted AND l.locktype IN ('relation', 'tuple', 'transactionid') AND a.datname = current_database())
+        WHERE NOT l.granted AND l.locktype IN ('relation', 'tuple', 'transactionid') AND a.datname = current_database()),
+       (SELECT left(last_archived_wal, 24) FROM pg_stat_archiver WHERE current_setting('archive_mode') <> 'off'),
+       (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size')
+
+-- slots --
+-- Replication slots that somebody reads from, and those that nobody does: how far back they keep the log.
+SELECT slot_name::text, pg_wal_lsn_diff(restart_lsn, '0/0')::bigint, active
+FROM pg_replication_slots WHERE restart_lsn IS NOT NULL
+
+-- knobs --
+-- The last word on each knob.
+SELECT DISTINCT ON (knob) knob, value, who, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC'
+FROM crossfade.throttle WHERE service = %(service)s ORDER BY knob, id DESC
+
+-- turn_knob --
+INSERT INTO crossfade.throttle (service, knob, value, who) VALUES (%(service)s, %(knob)s, %(value)s, %(who)s)
+
+-- knobs_there --
+SELECT to_regclass('crossfade.throttle') IS NOT NULL
 
 -- standbys --
 -- Physical standbys that stream. Position and state are hidden from a role without pg_monitor: NULL.
@@ -122,3 +170,13 @@ ORDER BY k.place
 -- For one slice of a comparison. row_security off: a policy that would hide rows is an error instead.
 SELECT set_config('lock_timeout', %(lock_timeout)s, true), set_config('statement_timeout', %(statement_timeout)s, true),
        set_config('row_security', 'off', true), set_config('search_path', %(search_path)s, true)
+
+-- filling --
+-- What is filled now, or was when it was stopped; parts that were split off are added up with their table.
+SELECT change, regexp_replace(task, ' @[0-9]+$', ''), sum(filled)::bigint, min(began_at)
+FROM crossfade.backfill AS b
+WHERE service = %(service)s
+  AND NOT EXISTS (SELECT FROM crossfade.backfill AS d
+                  WHERE d.service = b.service AND d.change = b.change AND d.done_at IS NOT NULL
+                    AND d.task = regexp_replace(b.task, ' @[0-9]+$', ''))
+GROUP BY 1, 2 ORDER BY 4

@@ -14,11 +14,12 @@ from typing import Any
 
 import psycopg
 
-from crossfade.model.ports import Clock, GoOn
+from crossfade.model.ports import Clock, GoOn, Say
 from crossfade.schema.sql import query
 
 _POLL_FIRST_S = 0.002
 _POLL_MAX_S = 0.25
+_SAY_AFTER_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class _Holder:
 class Horizon:
     """Knows who holds old snapshots, and on whom it has given up."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, say: Say = lambda _text: None) -> None:
+        self._clock, self._say = clock, say
         self._given_up: set[str] = set()
         self.waited_s = 0.0
 
@@ -53,11 +54,15 @@ class Horizon:
         boundary = _boundary(connection)
         met = _holders(connection, boundary)
         hidden = {holder.name for holder in met if holder.hidden}
-        until_s, poll_s = self._clock.monotonic_s() + at_most_s, _POLL_FIRST_S
+        began_s, poll_s, told = self._clock.monotonic_s(), _POLL_FIRST_S, False
         while met and go_on():
-            if self._clock.monotonic_s() >= until_s:
+            waited_s = self._clock.monotonic_s() - began_s
+            if waited_s >= at_most_s:
                 self._given_up |= {holder.name for holder in met}
                 return met[0].name
+            if waited_s >= _SAY_AFTER_S and not told:
+                told = True
+                self._say(f"waits up to {at_most_s:g} s for {met[0].name}, which holds an old snapshot")
             self._clock.sleep(poll_s)
             poll_s = min(_POLL_MAX_S, poll_s * 1.5)
             # A hidden transaction that was not there at first is younger than the boundary.

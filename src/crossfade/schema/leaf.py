@@ -9,8 +9,8 @@ takes only rows that are unfilled.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -46,10 +46,11 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Extent:
-    """The file a table is in, and its pages."""
+    """The file a table is in, its pages, and about how many rows they hold; -1 where no statistics tell."""
 
     filenode: int
     pages: int
+    rows: int = -1
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Progress:
     wal_bytes: int
     busy_ms: int
     done: bool
+    parts: Mapping[int, Cursor] = field(default_factory=dict)  # ranges split off, by their first page
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def extent(connection: Connection, leaf: Leaf) -> Extent:
     row = connection.execute(query("extent"), {"oid": leaf.oid}).fetchone()
     if row is None or row[0] is None or row[1] is None:
         raise fail("backfill-not-possible", table=leaf.name, reason="the table is gone")
-    return Extent(int(row[0]), int(row[1]))
+    return Extent(int(row[0]), int(row[1]), -1 if row[2] is None else int(row[2]))
 
 
 def pages_of(alias: str, first: int, end: int) -> str:
@@ -126,7 +128,8 @@ def update_text(
     """
     where = f"{pages_of(leaf.alias, *pages)} AND ({task.unfilled}) IS TRUE"
     if share is not None:
-        where += f" AND ({leaf.alias}.ctid::text::point)[1]::integer % {share[0]} = {share[1]}"
+        # The last byte of a row's place is the low byte of its number on the page; nothing cheaper reads it.
+        where += f" AND pg_catalog.get_byte(pg_catalog.tidsend({leaf.alias}.ctid), 5) % {share[0]} = {share[1]}"
     if pass_over:
         chosen = f"SELECT {leaf.alias}.ctid FROM ONLY {leaf.name} AS {leaf.alias} WHERE {where}"  # noqa: S608 - quoted, planned
         chosen += " FOR NO KEY UPDATE SKIP LOCKED"
@@ -142,14 +145,21 @@ def counting_text(task: Backfill, update: str) -> str:
 
 
 class Ledger:
-    """The progress of one leaf in crossfade.backfill, and its batches."""
+    """The progress of one leaf, or of a part of it, in crossfade.backfill, and its batches.
 
-    def __init__(self, service: str, change: str, task: Backfill, leaf: Leaf, fence: Fence) -> None:
+    The leaf's own row is of the pages from the first on; `part_at` gives the ledger of a range that was split off.
+    """
+
+    def __init__(self, service: str, change: str, task: Backfill, leaf: Leaf, fence: Fence, first: int = 0) -> None:
         self._task, self._leaf, self._fence = task, leaf, fence
+        self._of = (service, change, task, leaf, fence)
         key = task.key if leaf.is_root else f"{task.key} {leaf.name}"
-        self._key = {"service": service, "change": change, "task": key}
-
+        self._key = {"service": service, "change": change, "task": f"{key} @{first}" if first else key}
         self._search_path: str | None = None
+
+    def part_at(self, first: int) -> Ledger:
+        """The ledger of the part that begins at this page; 0 is the leaf's own."""
+        return Ledger(*self._of, first) if first else self
 
     def read(self, connection: Connection) -> Progress | None:
         """How far it is; None: not begun."""
@@ -157,14 +167,32 @@ class Ledger:
         if row is None:
             return None
         filenode, pages, next_page, turn, filled, wal_bytes, busy_ms, done = row
-        return Progress(filenode, Cursor(pages, next_page, turn), filled, wal_bytes, busy_ms, done)
+        parts = connection.execute(query("parts"), self._key).fetchall()
+        cursors = {int(first): Cursor(end, at, in_turn) for first, end, at, in_turn, _ in parts}
+        filled += sum(of_part for *_, of_part in parts)
+        return Progress(filenode, Cursor(pages, next_page, turn), filled, wal_bytes, busy_ms, done, cursors)
 
     def put(self, connection: Connection, filenode: int, cursor: Cursor) -> None:
-        """Begin, or begin anew, at a cursor."""
-        values = {**self._key, "filenode": filenode, "pages": cursor.pages}
+        """Begin, or begin anew, at a cursor; what parts counted comes to the leaf's own row, and they are gone."""
         with connection.transaction():
             self._fence(connection)
-            connection.execute(query("put_progress"), {**values, "next_page": cursor.next_page, "pass": cursor.turn})
+            self._put(connection, filenode, cursor)
+            connection.execute(query("fold_parts"), self._key)
+
+    def _put(self, connection: Connection, filenode: int, cursor: Cursor) -> None:
+        values = {**self._key, "filenode": filenode, "pages": cursor.pages}
+        connection.execute(query("put_progress"), {**values, "next_page": cursor.next_page, "pass": cursor.turn})
+
+    def split(self, connection: Connection, filenode: int, cursor: Cursor, at: int) -> Cursor:
+        """Give the pages from `at` to a part of their own; its cursor. Raises Rewritten."""
+        rest = Cursor(cursor.pages, at)
+        with connection.transaction():
+            self._fence(connection)
+            values = {**self._key, "pages": at, "filenode": filenode}
+            if connection.execute(query("end_part_at"), values).fetchone() is None:
+                raise Rewritten
+            self.part_at(at)._put(connection, filenode, rest)
+        return rest
 
     def done(self, connection: Connection) -> None:
         """Say that every row is filled."""

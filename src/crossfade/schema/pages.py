@@ -85,6 +85,15 @@ class Cursor:
         """The same place in the last pass: for when waiting between passes would gain nothing."""
         return self if self.last_pass(passes) else replace(self, turn=passes - 1)
 
+    def middle(self) -> int | None:
+        """Where another worker could begin: a window's first page about half way; None where no whole one is left."""
+        _, end = self.window
+        first_left = end if end < self.pages else self.pages
+        windows = -(-(self.pages - first_left) // WINDOW_PAGES)
+        if self.checking or windows < 1:
+            return None
+        return first_left + windows // 2 * WINDOW_PAGES
+
     def done_pages(self, passes: int) -> float:
         """How many pages' worth of work is done."""
         if self.checking:

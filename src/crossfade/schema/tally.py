@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crossfade.schema.pages import Cursor
-
 
 @dataclass
 class Tally:
@@ -25,6 +23,10 @@ class Tally:
     passed_over: int = 0  # batches that left out rows others had locked
     checks: int = 0
     pages: int = 0
+    workers: int = 1  # the most that worked at once
+    _filled_before: int = 0
+    _rows_before: int = 0
+    _about: int = -1
     _done_first: float | None = None
     _sweep_began_s: float | None = None
 
@@ -36,23 +38,32 @@ class Tally:
         self.busy_ms += took_ms
         self.batches += 1
 
+    def new_table(self, filled: int, about: int) -> None:
+        """Begin a table, of which `filled` rows are filled already; `about` how many it has, -1 where nobody knows."""
+        self._filled_before, self._rows_before, self._about = filled, self.rows, about
+        self.new_sweep()
+
     def new_sweep(self) -> None:
         """Begin another table or a check: the time left is reckoned anew."""
         self._done_first, self._sweep_began_s = None, None
 
-    def line(self, table: str, cursor: Cursor, passes: int, now_s: float) -> str:
+    def line(
+        self, table: str, done: float, pages: int, now_s: float, *, checking: bool = False, workers: int = 1
+    ) -> str:
         """One line for a person: how far, how fast, what it costs, how long still."""
-        done = cursor.done_pages(passes)
         if self._done_first is None or self._sweep_began_s is None:
             self._done_first, self._sweep_began_s = done, now_s
-        doing = "checks" if cursor.checking else "fills"
-        parts = [f"{doing} {table}: {int(done)} of {cursor.pages} pages"]
-        if not cursor.checking:
+        parts = [f"{'checks' if checking else 'fills'} {table}: {int(done)} of {pages} pages"]
+        if not checking:
+            rows = self._filled_before + self.rows - self._rows_before
+            parts.append(f"{rows} of about {max(rows, self._about)} rows" if self._about >= 0 else f"{rows} rows")
             parts.append(f"{self.rows / max(0.001, now_s - self.began_s):.0f} rows/s")
             if self.rows:
                 parts.append(f"{self.wal_bytes / self.rows:.0f} bytes of WAL a row")
+            if workers > 1:
+                parts.append(f"{workers} workers")
         if done > self._done_first:
-            left_s = (cursor.pages - done) * (now_s - self._sweep_began_s) / (done - self._done_first)
+            left_s = (pages - done) * (now_s - self._sweep_began_s) / (done - self._done_first)
             parts.append(f"{in_words(left_s)} left")
         return ", ".join(parts)
 
@@ -82,6 +93,7 @@ class Tally:
             "batches": self.batches,
             "batches_passed_over_locks": self.passed_over,
             "checks": self.checks,
+            "workers": self.workers,
         }
 
 

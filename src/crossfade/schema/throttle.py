@@ -19,6 +19,8 @@ from crossfade.model.settings.staging import Staging
 
 _MEGABYTE = 1_000_000
 _NOTES_MAX = 4096
+_HEX = 16
+_FILES_OF_A_LOG = 2**32  # bytes; a file's name counts in such (manual, functions for backup control)
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,14 @@ class Standby:
 
 
 @dataclass(frozen=True)
+class Held:
+    """A replication slot that somebody reads from, and how far back it keeps the log."""
+
+    name: str
+    from_byte: int
+
+
+@dataclass(frozen=True)
 class Facts:
     """What the database says now, at `at_s` on the monotonic clock."""
 
@@ -39,6 +49,8 @@ class Facts:
     lock_waiters: int = 0
     standbys: Sequence[Standby] = ()
     latency_ms: float | None = None
+    slots: Sequence[Held] = ()
+    archived_to: int | None = None  # position in the log up to which it is archived; None: not archived, or not known
 
 
 @dataclass
@@ -71,13 +83,52 @@ def lag_ms(standby: Standby, facts: Facts, notes: LogNotes) -> float:
     return max(standby.replay_lag_ms or 0.0, notes.age_ms(standby.replayed, facts.at_s))
 
 
+def end_of_file(name: str | None, file_bytes: int) -> int | None:
+    """Where a file of the log ends, in bytes of the log, by its name of 24 hexadecimal digits; None: no such name."""
+    if name is None or len(name) != 24:
+        return None
+    try:
+        log, number = int(name[8:16], _HEX), int(name[16:24], _HEX)
+    except ValueError:
+        return None
+    return (log * (_FILES_OF_A_LOG // file_bytes) + number + 1) * file_bytes
+
+
 def reasons(facts: Facts, notes: LogNotes, limits: Staging) -> list[str]:
     """Why to rest now; empty: go on. Has no side effects."""
+    return [*_standbys(facts, notes, limits), *_log(facts, limits), *_service(facts, limits)]
+
+
+def _standbys(facts: Facts, notes: LogNotes, limits: Staging) -> list[str]:
     found = []
     for standby in facts.standbys:
         lag = lag_ms(standby, facts, notes)
+        behind_mb = (facts.log_end - standby.replayed) / _MEGABYTE
         if lag > limits.replay_lag_max_ms:
             found.append(f"standby {standby.name} is {lag:.0f} ms behind, the limit is {limits.replay_lag_max_ms}")
+        elif limits.replay_lag_max_mb and behind_mb > limits.replay_lag_max_mb:
+            limit_mb = limits.replay_lag_max_mb
+            found.append(f"standby {standby.name} is {behind_mb:.0f} MB behind, the limit is {limit_mb:g}")
+    return found
+
+
+def _log(facts: Facts, limits: Staging) -> list[str]:
+    found = []
+    for slot in facts.slots:
+        held_mb = (facts.log_end - slot.from_byte) / _MEGABYTE
+        if limits.slot_lag_max_mb and held_mb > limits.slot_lag_max_mb:
+            found.append(
+                f"slot {slot.name} holds back {held_mb:.0f} MB of WAL, the limit is {limits.slot_lag_max_mb:g}"
+            )
+    if facts.archived_to is not None and limits.archive_lag_max_mb:
+        waits_mb = (facts.log_end - facts.archived_to) / _MEGABYTE
+        if waits_mb > limits.archive_lag_max_mb:
+            found.append(f"{waits_mb:.0f} MB of WAL wait to be archived, the limit is {limits.archive_lag_max_mb:g}")
+    return found
+
+
+def _service(facts: Facts, limits: Staging) -> list[str]:
+    found = []
     if facts.lock_waiters > limits.lock_waiters_max:
         waiters, limit = facts.lock_waiters, limits.lock_waiters_max
         found.append(f"{waiters} sessions wait for locks, the limit is {limit}")
@@ -88,16 +139,18 @@ def reasons(facts: Facts, notes: LogNotes, limits: Staging) -> list[str]:
 
 
 @dataclass
-class LogBudget:
-    """Holds the log that is written to a rate: each batch is paid for with time."""
+class Budget:
+    """Holds something to a rate: what a batch spends is paid for with time, by all workers together."""
 
     _paid_until_s: float = float("-inf")
 
-    def wrote(self, wal_bytes: int, began_s: float, mb_per_s_max: float) -> None:
-        """Count what a batch wrote."""
-        if mb_per_s_max > 0:
-            self._paid_until_s = max(self._paid_until_s, began_s) + wal_bytes / (mb_per_s_max * _MEGABYTE)
+    def spend(self, amount: float, began_s: float, per_s_max: float) -> None:
+        """Count what a batch spent; a rate of 0 is no limit."""
+        if per_s_max > 0:
+            self._paid_until_s = max(self._paid_until_s, began_s) + amount / per_s_max
+        else:
+            self._paid_until_s = float("-inf")
 
     def rest_s(self, now_s: float) -> float:
-        """How long to rest until what was written is within the rate."""
+        """How long to rest until what was spent is within the rate."""
         return max(0.0, self._paid_until_s - now_s)

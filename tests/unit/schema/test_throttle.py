@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from crossfade.model.settings.staging import Staging
-from crossfade.schema.pages import Cursor
 from crossfade.schema.tally import Tally
-from crossfade.schema.throttle import Facts, LogBudget, LogNotes, Standby, reasons
+from crossfade.schema.throttle import Budget, Facts, LogNotes, Standby, reasons
 
 LIMITS = Staging(replay_lag_max_ms=1000, lock_waiters_max=3, latency_max_ms=250)
 
@@ -59,27 +58,32 @@ def test_latency_is_not_asked_without_a_limit_or_a_measurement() -> None:
 
 
 def test_the_log_is_held_to_a_rate_over_time() -> None:
-    budget = LogBudget()
-    budget.wrote(5_000_000, began_s=10.0, mb_per_s_max=10.0)
+    budget = Budget()
+    budget.spend(5.0, began_s=10.0, per_s_max=10.0)
     assert round(budget.rest_s(10.1), 6) == 0.4
-    budget.wrote(1_000_000, began_s=10.5, mb_per_s_max=10.0)
+    budget.spend(1.0, began_s=10.5, per_s_max=10.0)
     assert round(budget.rest_s(10.5), 6) == 0.1
     assert budget.rest_s(99.0) == 0.0
 
 
 def test_without_a_limit_the_log_is_free() -> None:
-    budget = LogBudget()
-    budget.wrote(10**12, began_s=10.0, mb_per_s_max=0.0)
+    budget = Budget()
+    budget.spend(10.0**12, began_s=10.0, per_s_max=0.0)
     assert budget.rest_s(10.0) == 0.0
 
 
 def test_what_is_told_while_it_fills() -> None:
     tally = Tally(began_s=0.0)
-    assert tally.line("public.orders", Cursor(4096), 3, 1.0) == "fills public.orders: 0 of 4096 pages, 0 rows/s"
+    assert tally.line("public.orders", 0, 4096, 1.0) == "fills public.orders: 0 of 4096 pages, 0 rows, 0 rows/s"
+    tally.new_table(filled=500, about=6000)
+    tally.line("public.orders", 0, 4096, 1.0)
     tally.batch(rows=1000, took_ms=90.0, wal_bytes=640_000, hot=600)
-    assert tally.line("public.orders", Cursor(4096, 1024), 3, 2.0) == (
-        "fills public.orders: 1024 of 4096 pages, 500 rows/s, 640 bytes of WAL a row, 3 s left"
+    assert tally.line("public.orders", 1024, 4096, 2.0, workers=2) == (
+        "fills public.orders: 1024 of 4096 pages, 1500 of about 6000 rows, 500 rows/s, 640 bytes of WAL a row,"
+        " 2 workers, 3 s left"
     )
+    tally.new_sweep()
+    assert tally.line("public.orders", 10, 4096, 2.0, checking=True) == "checks public.orders: 10 of 4096 pages"
     assert tally.measured(2.0, rested_s=0.5)["hot_ratio"] == 0.6
     assert tally.end("public.orders", 2.0) == (
         "public.orders: every row is filled; in 2 s 1000 rows, 640 bytes of WAL a row, 60% stayed on their page"

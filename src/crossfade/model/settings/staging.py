@@ -48,6 +48,12 @@ class Staging:
         minimum=0.1,
         maximum=86400,
     )
+    workers: int = setting(
+        "How many sessions fill a table at once. More write more at a time, and disturb others more.",
+        default=1,
+        minimum=1,
+        maximum=16,
+    )
     batch_ms: int = setting(
         "How long one batch of a backfill should take; its size follows.",
         default=100,
@@ -75,6 +81,34 @@ class Staging:
         unit="milliseconds",
         minimum=1,
         maximum=3600000,
+    )
+    replay_lag_max_mb: float = setting(
+        "A backfill rests while a standby has more WAL than this still to replay; 0: not asked.",
+        default=256.0,
+        unit="megabytes",
+        minimum=0,
+        maximum=1000000,
+    )
+    slot_lag_max_mb: float = setting(
+        "A backfill rests while a replication slot in use holds back more WAL than this; 0: not asked.",
+        default=4096.0,
+        unit="megabytes",
+        minimum=0,
+        maximum=1000000,
+    )
+    archive_lag_max_mb: float = setting(
+        "A backfill rests while more WAL than this waits to be archived, where archiving is on; 0: not asked.",
+        default=1024.0,
+        unit="megabytes",
+        minimum=0,
+        maximum=1000000,
+    )
+    rows_per_s_max: float = setting(
+        "How many rows a second a backfill may fill; 0 is no limit.",
+        default=0.0,
+        unit="rows per second",
+        minimum=0,
+        maximum=100000000,
     )
     wal_mb_per_s_max: float = setting(
         "How much WAL a backfill may write; 0 is no limit.",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from crossfade.schema.lint.known import Column, Known, definition, named
 from crossfade.schema.lint.rule import ACCESS_EXCLUSIVE, Claim, Hit, Rule, Severity
-from crossfade.schema.lint.step import Action, Step, actions
+from crossfade.schema.lint.step import Action, Step
 from crossfade.schema.lint.types import in_place, read_type
 from crossfade.schema.lint.wording import named_after, said
 from crossfade.schema.parser import Node, enum_name, print_expression, print_type, words
@@ -116,7 +116,7 @@ def check(step: Step, known: Known) -> Iterator[Hit]:
     """The findings of one statement."""
     if step.kind == "rename_stmt":
         yield from _renamed(step, known)
-    for action in actions(step):
+    for action in step.actions:
         how = _ACTIONS.get(action.what)
         if how is None or known.fresh(action.table):
             continue

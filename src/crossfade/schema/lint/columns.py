@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from crossfade.schema.lint.known import Known, definition, joined, named
 from crossfade.schema.lint.rule import ACCESS_EXCLUSIVE, Claim, Hit, Rule, Severity
-from crossfade.schema.lint.step import Action, Step, actions
+from crossfade.schema.lint.step import Action, Step
 from crossfade.schema.lint.types import is_serial, read_type
 from crossfade.schema.lint.volatility import volatile_call
 from crossfade.schema.lint.wording import column_without, named_after, said
@@ -92,7 +92,7 @@ _KEYS = {"CONSTR_UNIQUE": "UNIQUE", "CONSTR_PRIMARY": "PRIMARY KEY"}
 
 def check(step: Step, known: Known) -> Iterator[Hit]:
     """The findings of one statement."""
-    for action in actions(step):
+    for action in step.actions:
         if action.what == "AT_AddColumn" and not known.fresh(action.table):
             yield from _added(action, known)
 

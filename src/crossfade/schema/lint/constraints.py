@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from crossfade.schema.lint.known import Known, definition, named
 from crossfade.schema.lint.rule import ACCESS_EXCLUSIVE, SHARE_ROW_EXCLUSIVE, Claim, Hit, Rule, Severity
-from crossfade.schema.lint.step import Action, Step, actions
+from crossfade.schema.lint.step import Action, Step
 from crossfade.schema.lint.wording import named_after, said
 from crossfade.schema.parser import Node, enum_name, print_expression, words
 
@@ -139,7 +139,7 @@ _SUFFIX = {"CONSTR_PRIMARY": "pkey", "CONSTR_UNIQUE": "key", "CONSTR_FOREIGN": "
 
 def check(step: Step, known: Known) -> Iterator[Hit]:
     """The findings of one statement."""
-    for action in actions(step):
+    for action in step.actions:
         if known.fresh(action.table):
             continue
         if action.what == "AT_AddConstraint":

@@ -109,12 +109,16 @@ class _File:
         """Report a finding at a byte of the file."""
         before = self.data[:at]
         start = before.rfind(b"\n") + 1
-        end = self.data.find(b"\n", at)
         line = before.count(b"\n") + 1
         column = len(before[start:].decode(errors="replace")) + 1
-        text = self.data[start : end if end >= 0 else None].decode(errors="replace").rstrip()
+        text = self.data[start : self.line_end(at)].decode(errors="replace").rstrip()
         severity = hit.severity or hit.rule.severity
         self.report.findings.append(Finding(hit.rule, severity, self.source.name, line, column, text, hit.facts))
+
+    def line_end(self, at: int) -> int:
+        """Where the line of a byte ends."""
+        end = self.data.find(b"\n", at)
+        return end if end >= 0 else len(self.data)
 
     def line_of(self, at: int) -> int:
         """The line of a byte, from 1."""
@@ -153,7 +157,7 @@ def _file(file: _File, number: int, known: Known, wrapped: Wrapped) -> None:
             begun = _transaction(step, held, known, begun)
         else:
             _statement(file, step, known, held, end)
-        end = step.end
+        end = file.line_end(step.end)
     if begun >= 0:
         file.add(Hit(transactions.NOT_ENDED, {}), begun)
     for one in file.allowances:
@@ -204,11 +208,10 @@ def _statement(file: _File, step: Step, known: Known, held: transactions.Held, a
         held.limited = limit.rstrip("smin ") not in ("0", "")
     hits = [hit for family in FAMILIES for hit in family.check(step, known)]
     hits += transactions.check(step, known, held, file.line_of(step.start))
+    near = [one for one in file.allowances if after <= one.at < file.line_end(step.end)]
     starts: Sequence[int] = ()
     for hit in hits:
-        allowance = next(
-            (one for one in file.allowances if one.rule == hit.rule.id and after <= one.at < step.end), None
-        )
+        allowance = next((one for one in near if one.rule == hit.rule.id), None)
         if allowance is not None:
             allowance.used = True
             file.report.allowed += 1

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from crossfade.schema.lint.known import Known, dropped_names, named
 from crossfade.schema.lint.rule import ACCESS_EXCLUSIVE, SHARE, Claim, Hit, Rule, Severity
-from crossfade.schema.lint.step import Step, actions
+from crossfade.schema.lint.step import Step
 from crossfade.schema.lint.wording import said
 from crossfade.schema.parser import Node, copied, enum_name, print_statement
 
@@ -120,7 +120,7 @@ def concurrently(step: Step) -> str:
     if step.kind == "reindex_stmt":
         return "REINDEX" if any(one.def_elem.defname == "concurrently" for one in node.params) else ""
     return next(
-        ("DETACH PARTITION" for one in actions(step) if _detaches(one.node) and one.what == "AT_DetachPartition"), ""
+        ("DETACH PARTITION" for one in step.actions if _detaches(one.node) and one.what == "AT_DetachPartition"), ""
     )
 
 

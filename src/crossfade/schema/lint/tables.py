@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from crossfade.schema.lint.known import Known, definition, dropped_names, named
 from crossfade.schema.lint.rule import ACCESS_EXCLUSIVE, Claim, Hit, Rule, Severity
-from crossfade.schema.lint.step import Step, actions
+from crossfade.schema.lint.step import Step
 from crossfade.schema.lint.wording import said
 from crossfade.schema.parser import Node, enum_name, print_statement
 
@@ -140,7 +140,7 @@ def check(step: Step, known: Known) -> Iterator[Hit]:
     how = _STATEMENTS.get(step.kind)
     if how is not None:
         yield from how(step.node, known)
-    for action in actions(step):
+    for action in step.actions:
         table = said(action.table)
         if action.what in _REWRITING and not known.fresh(action.table):
             yield Hit(REWRITE, {"table": table, "what": _REWRITING[action.what]}, action.index)
@@ -206,7 +206,7 @@ def _cluster(node: Node, _known: Known) -> Iterator[Hit]:
 
 def _partition(step: Step, known: Known) -> Iterator[Hit]:
     table = named(step.node.relation)
-    for action in actions(step):
+    for action in step.actions:
         command = definition(action.node).partition_cmd
         part = named(command.name)
         facts = {"table": said(table), "part": said(part), "check": said(f"{part.rsplit('.', 1)[-1]}_bounds")}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from crossfade.schema.lint.data import may_be_long
 from crossfade.schema.lint.known import Known, definition, dropped_names, named
 from crossfade.schema.lint.rule import ACCESS_EXCLUSIVE, BLOCKS, SHARE, SHARE_ROW_EXCLUSIVE, Claim, Hit, Rule, Severity
-from crossfade.schema.lint.step import Step, actions
+from crossfade.schema.lint.step import Step
 from crossfade.schema.lint.wording import said
 from crossfade.schema.parser import Node, enum_name, words
 
@@ -140,7 +140,7 @@ def locks(step: Step, known: Known) -> Iterator[tuple[str, str]]:
 
 
 def _alter(step: Step) -> Iterator[tuple[str, str]]:
-    for action in actions(step):
+    for action in step.actions:
         if action.what in _QUIET:
             continue
         if action.what == "AT_AddConstraint":
@@ -190,7 +190,7 @@ def _dropped(node: Node, known: Known) -> Iterator[tuple[str, str]]:
 def _validates(step: Step, known: Known) -> bool:
     return any(
         one.what == "AT_ValidateConstraint" and one.node.name not in known.unproven and not known.fresh(one.table)
-        for one in actions(step)
+        for one in step.actions
     )
 
 

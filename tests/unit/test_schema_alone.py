@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from crossfade.cli.schema import recorded_lines, shown
 from crossfade.cli.schema_acts import next_of, outcome_lines
+from crossfade.cli.schema_plan import plan_json, read_shown
 from crossfade.host.database_address import told_address
 from crossfade.model.change import Change, Kept, Policy, ShapeMapping, Stage, Unit
 from crossfade.model.errors import CrossfadeError
@@ -21,7 +24,7 @@ from crossfade.schema.drift import Shown, is_plan_id, moved, outline, plan_id
 from crossfade.schema.planning import PlanOptions, Source, plan_change
 from crossfade.testing.clock import FakeClock
 from crossfade.walk.maintain import refuse_purge_alone
-from crossfade.walk.schema_alone import Outcome, Place, SchemaAlone, hinted
+from crossfade.walk.schema_alone import Outcome, Place, Planned, SchemaAlone, hinted
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 ORDERS = Table("public", "orders", (Column("id", "bigint", True), Column("reference", "text", True)))
@@ -129,6 +132,38 @@ def test_what_has_moved_since_a_plan_was_shown_is_named() -> None:
     assert moved(Shown(known.id[:-8] + "00000000"), seen, {}) == [
         "moved: settings that decide how it is staged, or the version of crossfade"
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "it is not JSON"),
+        ("[]", "it is not what that command prints"),
+        ('{"plan": "x", "outline": {}}', "it holds no plan's id"),
+        (None, "the system said: No such file or directory"),
+    ],
+)
+def test_a_file_that_holds_no_plan_is_told_from_one_that_does(tmp_path: Path, text: str | None, reason: str) -> None:
+    file = tmp_path / "plan.json"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(CrossfadeError) as caught:
+        read_shown(str(file))
+    assert caught.value.exit == 2
+    assert caught.value.render() == (
+        f"error[schema-plan-unreadable]: {file} is neither a plan's id nor a file with a plan\n"
+        f"  {reason}\n"
+        "hint: crossfade schema plan FILE --output json > plan.json"
+    )
+
+
+def test_a_plan_is_named_by_its_id_or_by_its_file(tmp_path: Path) -> None:
+    planned = Planned(plan(SQL, ORDERS), outline(catalog(ORDERS), ["public.orders"]))
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps(plan_json(planned)))
+    assert read_shown(str(file)) == Shown(planned.id, planned.outline)
+    assert read_shown(planned.id) == Shown(planned.id)
+    assert read_shown(None) is None
 
 
 # -- what was done and what stands --------------------------------------------------------------------

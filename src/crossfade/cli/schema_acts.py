@@ -81,13 +81,20 @@ def move(what: Act, change: str | None, output: str, alone: SchemaAlone | None =
 def rehearse(what: Act, change: str | None, output: str, alone: SchemaAlone) -> int:
     """Say what an act would do, and refuse what it would refuse; nothing is done."""
     with hinted():
-        meant = alone.would(what, change)
-    units = [] if meant is None else [*meant.purge] if what is Act.PURGE else [*reversed(meant.expand)]
+        found = alone.would(what, change)
+    meant = found.standing.change if found.standing is not None else None
+    units = (
+        []
+        if meant is None
+        else [*meant.purge]
+        if what is Act.PURGE
+        else [*reversed([*meant.expand, *meant.settle, *meant.record])]
+    )
     if output == "json":
         print_json({"act": WORDS[what], "change": meant.id if meant else None, "units": [one.key for one in units]})
         return Exit.DONE
     if meant is None:
-        click.echo(f"nothing to {WORDS[what]}")
+        click.echo(f"nothing to {WORDS[what]}: {found.nothing}")
     for unit in units:
         click.echo(f"{meant.name if meant else ''}: {'' if what is Act.PURGE else 'takes back: '}{unit.says}")
     return Exit.DONE

@@ -172,50 +172,61 @@ class SchemaAlone:
 
     def expand(self, name: str, sources: Sequence[Source], shown: Shown | None, go_on: GoOn, say: Say) -> Outcome:
         """BASE to BOTH. Raises `schema-another-open`, `schema-plan-moved`, and what planning and walking raise."""
-        with self._leading(Act.EXPAND, go_on, say) as engine:
-            facts, id = engine.facts(), change_id(sources)
-            known = _known(facts, id)
-            if id in facts.gone:
-                return Outcome("expand", f"{name} is purged already: what it wanted is there", None, Stage.GONE)
-            if known is not None and known.stage is not Stage.BASE:
-                _require_shown(shown, Planned(known.change, {}), name)
-                return Outcome("expand", f"{name} is there already", known.change, known.stage)
-            if facts.open is not None and known is None:
-                raise fail(
-                    "schema-another-open",
-                    act="expand",
-                    name=name,
-                    open=facts.open.change.name,
-                    stage=facts.open.stage,
-                    next=NEXT[facts.open.stage],
-                )
-            planned = self.plan(name, sources)
-            _require_shown(shown, planned, name)
-            return self._run(Act.EXPAND, engine, planned.change, Stage.BASE, go_on, say)
+        self._require_ours(Act.EXPAND)
+        if isinstance(ready := self._ready(name, sources, shown), Outcome):
+            return ready
+        with self._leading(go_on, say) as engine:  # what is refused or done already needs no lease and no tables
+            if isinstance(ready := self._ready(name, sources, shown), Outcome):
+                return ready
+            return self._run(Act.EXPAND, engine, ready, Stage.BASE, go_on, say)
+
+    def _ready(self, name: str, sources: Sequence[Source], shown: Shown | None) -> Change | Outcome:
+        """The change that is to be expanded, or why there is nothing to do."""
+        facts, id = self.facts(), change_id(sources)
+        known = _known(facts, id)
+        if id in facts.gone:
+            return Outcome("expand", f"{name} is purged already: what it wanted is there", None, Stage.GONE)
+        if known is not None and known.stage is not Stage.BASE:
+            _require_shown(shown, Planned(known.change, {}), name)
+            return Outcome("expand", f"{name} is there already", known.change, known.stage)
+        if facts.open is not None and known is None:
+            raise fail(
+                "schema-another-open",
+                act="expand",
+                name=name,
+                open=facts.open.change.name,
+                stage=facts.open.stage,
+                next=NEXT[facts.open.stage],
+            )
+        planned = self.plan(name, sources)
+        _require_shown(shown, planned, name)
+        return planned.change
 
     def move(self, act: Act, name: str | None, go_on: GoOn, say: Say) -> Outcome:
         """Every other act, on the change that is meant. Raises what `schema_order` refuses, and a purge's refusals."""
-        with self._leading(act, go_on, say) as engine:
-            found = self._meant(act, engine.facts(), name)
+        self._require_ours(act)
+        found = self.would(act, name)
+        if found.standing is None:
+            return Outcome(WORDS[act], f"nothing to {WORDS[act]}: {found.nothing}")
+        with self._leading(go_on, say) as engine:
+            found = self.would(act, name)
             if found.standing is None:
                 return Outcome(WORDS[act], f"nothing to {WORDS[act]}: {found.nothing}")
             return self._run(act, engine, found.standing.change, found.standing.stage, go_on, say)
 
-    def would(self, act: Act, name: str | None) -> Change | None:
+    def would(self, act: Act, name: str | None) -> Meant:
         """The change that an act would move; raises what the act would refuse, and does nothing."""
-        found = self._meant(act, self.facts(), name)
-        return found.standing.change if found.standing is not None else None
-
-    def _meant(self, act: Act, facts: SchemaFacts, name: str | None) -> Meant:
-        found = meant(act, facts, name)
+        found = meant(act, self.facts(), name)
         if act is Act.PURGE and found.standing is not None and found.standing.change.drops:
             refuse_purge_alone(self.place.requirement, self.place.waivers, found.standing, self._clock.now())
         return found
 
-    @contextmanager
-    def _leading(self, act: Act, go_on: GoOn, say: Say) -> Iterator[SchemaEngine]:
+    def _require_ours(self, act: Act) -> None:
         if self.owner.released:
             raise fail("schema-of-service", act=WORDS[act], service=self.owner.service)
+
+    @contextmanager
+    def _leading(self, go_on: GoOn, say: Say) -> Iterator[SchemaEngine]:
         with leading(self.place.admin_url, self.owner.service, self._clock, self._token, go_on, say) as epoch:
             yield engine_at(self._where, self._clock, epoch, after_act=self._after_act)
 

@@ -79,13 +79,14 @@ def test_what_the_releases_of_a_service_move_is_theirs(commands, home) -> None:
 def test_whose_changes_are_meant_is_asked_where_several_have_some(commands, home) -> None:
     commands.expand()
     other = Commands(home, commands.clock, service="reports")
-    other.alone().move(Act.UNDO_CHANGE, None, lambda: True, other.said.append)
+    new = [Source("0001.sql", "CREATE TABLE reports (id bigint PRIMARY KEY);")]
+    other.alone().expand("0001.sql", new, None, lambda: True, other.said.append)
     assert refused(lambda: commands.alone().facts()) == (
         "3 error[schema-services]: it is not said whose schema is meant\n"
         "  this database has changes of: reports, schema\n"
         'hint: name one in crossfade.toml: [service] name = "reports"'
     )
-    assert other.alone().facts().open is None
+    assert other.alone().facts().open.change.name == "0001.sql"
 
 
 def hold(home, holder: str, host: str, pid: int) -> None:

@@ -9,23 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from importlib import import_module
 
 import click
 
 from crossfade.cli import schema_acts, schema_plan, schema_throttle
-from crossfade.cli.release import begin_ask, told
 from crossfade.cli.schema_where import DIE_AFTER_ACT, HELP, find
-from crossfade.cli.site import open_spool, output_option, print_json
+from crossfade.cli.site import output_option, print_json
 from crossfade.model.change import Stage
-from crossfade.model.errors import Exit
 from crossfade.model.path import Act
 from crossfade.model.ports import SchemaFacts, Standing
-from crossfade.plan.show import lines
-from crossfade.walk.begin import make_maintenance
 from crossfade.walk.clock import SystemClock
-from crossfade.walk.maintain import waiver_line
 from crossfade.walk.schema_alone import hinted
-from crossfade.walk.site import Site
 
 KINDS = {
     "no counterpart": ("1 row of {table} holds", "{count} rows of {table} hold", "a value without counterpart"),
@@ -33,14 +28,23 @@ KINDS = {
 }
 
 
-@click.group("schema")
+class InOrder(click.Group):
+    """The commands in the order in which they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click hands it over)
+        """As here, not by the alphabet."""
+        order = ("plan", "expand", "backfill", "throttle", "detach", "purge", "attach", "undo", "status")
+        return sorted(self.commands, key=order.index)
+
+
+@click.group("schema", cls=InOrder)
 @click.option("--die-after-act", type=int, hidden=True, help="For tests: kill this process after that many rows.")
 @click.pass_context
 def group(context: click.Context, die_after_act: int | None) -> None:
     """Schema changes from plain SQL: planned, expanded, filled, detached, purged; each step with its way back.
 
     Works on any PostgreSQL, with or without a service of crossfade. Where a service's releases walk its changes, only
-    plan, status, purge and undo are for you.
+    plan, status, throttle, purge and undo are for you.
     """
     context.meta[DIE_AFTER_ACT] = die_after_act
 
@@ -119,7 +123,7 @@ for command in (schema_acts.expand, schema_acts.backfill, schema_acts.detach, sc
     group.add_command(command)
 
 
-@group.command("status", epilog=HELP)
+@group.command("status", epilog=HELP, short_help="Say where each change stands, and what comes next.")
 @output_option
 def status(output: str) -> None:
     """Say where each change stands, and what comes next."""
@@ -134,7 +138,7 @@ def status(output: str) -> None:
         click.echo("\n".join(one.text() for one in listed) or "no schema change is under way")
 
 
-@group.command("purge", epilog=HELP)
+@group.command("purge", epilog=HELP, short_help="Drop what a detached change hid. No way back.")
 @click.argument("change", required=False)
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and why it may not be yet.")
 @output_option
@@ -147,7 +151,7 @@ def purge(change: str | None, dry_run: bool, output: str) -> int:
     return _move("purge", Act.PURGE, change, dry_run, output)
 
 
-@group.command("undo", epilog=HELP)
+@group.command("undo", epilog=HELP, short_help="Take back what the open change added.")
 @click.argument("change", required=False)
 @click.option("--dry-run", is_flag=True, help="Print what would be done.")
 @output_option
@@ -159,19 +163,11 @@ def undo(change: str | None, dry_run: bool, output: str) -> int:
 def _move(what: str, act: Act, change: str | None, dry_run: bool, output: str) -> int:
     found = find()
     if found.site is not None:
-        return _ask(found.site, what, act, change, dry_run, output)
+        asking = import_module(
+            "crossfade.cli.schema_asking"
+        )  # brings a whole release's parts, which alone are not needed
+        code: int = asking.ask(found.site, what, act, change, dry_run, output)
+        return code
     if dry_run:
         return schema_acts.rehearse(act, change, output, found.alone)
     return schema_acts.move(act, change, output, found.alone)
-
-
-def _ask(site: Site, what: str, act: Act, change: str | None, dry_run: bool, output: str) -> int:
-    move = make_maintenance(site, open_spool(site), act, change)
-    if output == "text":
-        click.echo("\n".join(lines(site.config, move.path, None, move.standing.change)), err=True)
-        waived = waiver_line(site.config.waivers, site.clock.now().date()) if act is Act.PURGE else None
-        if waived:
-            click.echo(click.style(f"restore point    {waived}", fg="red"), err=True)
-    if dry_run:
-        return Exit.DONE
-    return told(site, begin_ask(site, what, {"change": move.standing.change.id}), output)

@@ -31,7 +31,7 @@ def plan_option(command: Callable[..., object]) -> Callable[..., object]:
     return click.option("--plan", "plan", metavar="PLAN", help=says)(command)
 
 
-@click.command("expand", epilog=HELP)
+@click.command("expand", epilog=HELP, short_help="Add the new shape, and keep both in step.")
 @files_argument
 @plan_option
 @star_option
@@ -45,7 +45,7 @@ def expand(files: Sequence[Path], plan: str | None, star_queries: str | None, ou
         return act(alone, "expand", output, lambda go_on, say: alone.expand(name, sources, shown, go_on, say))
 
 
-@click.command("backfill", epilog=HELP)
+@click.command("backfill", epilog=HELP, short_help="Fill the rows from before, and compare.")
 @click.argument("change", required=False)
 @output_option
 def backfill(change: str | None, output: str) -> int:
@@ -53,7 +53,7 @@ def backfill(change: str | None, output: str) -> int:
     return move(Act.BACKFILL, change, output)
 
 
-@click.command("detach", epilog=HELP)
+@click.command("detach", epilog=HELP, short_help="Hide the old shape, once nothing needs it.")
 @click.argument("change", required=False)
 @output_option
 def detach(change: str | None, output: str) -> int:
@@ -61,7 +61,7 @@ def detach(change: str | None, output: str) -> int:
     return move(Act.DETACH, change, output)
 
 
-@click.command("attach", epilog=HELP)
+@click.command("attach", epilog=HELP, short_help="Bring the old shape back: the way back from detach.")
 @click.argument("change", required=False)
 @output_option
 def attach(change: str | None, output: str) -> int:

@@ -63,7 +63,7 @@ def _why(exc: Exception) -> str:
     return "it is not JSON" if isinstance(exc, ValueError) else "it is not what that command prints"
 
 
-@click.command("plan", epilog=HELP)
+@click.command("plan", epilog=HELP, short_help="Print what SQL would do, step by step.")
 @files_argument
 @click.option("--sql", is_flag=True, help="Also every statement, with its undo.")
 @star_option

@@ -37,7 +37,8 @@ from crossfade.walk.lanes import lane_from_json
 from crossfade.walk.loop import Release, Walker
 from crossfade.walk.observe import LiveObserver
 from crossfade.walk.readycheck import ReadyCheck
-from crossfade.walk.schema_side import LatencyMs, change_walk_of
+from crossfade.walk.schema_engine import LatencyMs
+from crossfade.walk.schema_side import change_walk_of
 from crossfade.walk.site import Site
 from crossfade.walk.smoke import SmokeRequest, smoke
 

@@ -25,9 +25,9 @@ from crossfade.schema.session import Sessions
 from crossfade.walk.change_plan import plan_beside
 from crossfade.walk.change_walk import says
 from crossfade.walk.maintain import refuse_purge_alone
+from crossfade.walk.schema_engine import Where, catalog_at, engine_at
 from crossfade.walk.schema_lead import leading
 from crossfade.walk.schema_order import BACK, NEXT, WORDS, Meant, meant
-from crossfade.walk.schema_side import Where, catalog_at, engine_at
 
 NOBODY = "schema"  # whose the changes are where no service is named
 NO_VERSION = ""

@@ -1,24 +1,21 @@
-"""The schema's side of the composition: which class stands behind the engine, the census and the catalog.
+"""The schema's side of a release's composition: engine, census and catalog of one service.
 
-Rule: this and `compose.py` are the places that know them. Nothing here decides anything.
+Rule: this, `schema_engine.py` and `compose.py` are the places that know which class stands behind each. Nothing here
+decides anything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from crossfade.journal.lease import PostgresLease
 from crossfade.model.change import Change
-from crossfade.model.ports import Clock, Slot
-from crossfade.model.requirement import Staging
+from crossfade.model.ports import Slot
 from crossfade.runtime.secrets import resolve
-from crossfade.schema.backfill import Filler
-from crossfade.schema.catalog import Catalog, read_catalog
+from crossfade.schema.catalog import Catalog
 from crossfade.schema.census import Census, LaneName, left_over
 from crossfade.schema.engine import PostgresSchemaEngine
-from crossfade.schema.leaf import row_search_path
 from crossfade.schema.rights import lane_rights, require_lane_roles_without_ddl
 from crossfade.schema.session import RequireOwn, Sessions, anybodys
 from crossfade.walk.acts import Lanes
@@ -26,9 +23,8 @@ from crossfade.walk.addresses import admin_url, lane_roles
 from crossfade.walk.change_walk import ChangeWalk
 from crossfade.walk.loop import Release
 from crossfade.walk.rehearse import Rehearsal
+from crossfade.walk.schema_engine import LatencyMs, Where, catalog_at, engine_at
 from crossfade.walk.site import Site
-
-LatencyMs = Callable[[], float | None]
 
 
 def schema_engine(
@@ -44,53 +40,9 @@ def schema_engine(
     return engine_at(where, site.clock, epoch, latency_ms, after_act, require_own)
 
 
-@dataclass(frozen=True)
-class Where:
-    """One database, whose changes there, and how gently. The address holds a password: for the driver alone."""
-
-    admin_url: str
-    service: str
-    settings: Staging
-
-
-def engine_at(
-    where: Where,
-    clock: Clock,
-    epoch: Callable[[], int] = lambda: 0,
-    latency_ms: LatencyMs = lambda: None,
-    after_act: Callable[[str], None] = lambda _unit: None,
-    require_own: RequireOwn = anybodys,
-) -> PostgresSchemaEngine:
-    """The engine on any database that has crossfade's own tables; with a service or without one."""
-    url, service, settings = where.admin_url, where.service, where.settings
-
-    def filler(change: str) -> Filler:
-        connect = Sessions(url, clock, require_own=require_own).beside
-        return Filler(connect, service, change, lambda: settings, clock, engine.fence, latency_ms)
-
-    engine = PostgresSchemaEngine(
-        url,
-        service,
-        clock,
-        settings,
-        epoch,
-        filler=filler,
-        after_row=after_act,
-        require_own=require_own,
-    )
-    return engine
-
-
 def live_catalog(site: Site) -> Catalog:
     """The schema of the service's database as it is now."""
     return catalog_at(admin_url(site.config.database), site.clock)
-
-
-def catalog_at(url: str, clock: Clock) -> Catalog:
-    """The schema of a database as it is now; names are looked for where the admin's role looks."""
-    with Sessions(url, clock).open("reading the catalog") as session:
-        session.execute("SELECT set_config('search_path', %s, false)", [row_search_path(session)])
-        return read_catalog(session)
 
 
 def require_lanes_without_ddl(site: Site, tables: Sequence[str]) -> None:

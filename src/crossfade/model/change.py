@@ -71,6 +71,7 @@ class Unit:
     scans: bool = False
     undo_locks: Sequence[tuple[str, str]] = ()  # where the way back needs others; empty: `locks`
     retypes: Sequence[str] = ()  # quoted tables whose SELECT * has another result after it than before
+    takes: Sequence[str] = ()  # keys of earlier units whose effect is gone, too, once this one is taken back
     steadies: Sequence[str] = ()  # quoted names where a view keeps that result as it was, for each version
 
 
@@ -180,7 +181,7 @@ class Change:
 
 def _unit(raw: Mapping[str, object]) -> Unit:
     values: dict[str, object] = dict(raw)
-    for name in ("do", "undo", "wreck", "retypes", "steadies"):
+    for name in ("do", "undo", "wreck", "retypes", "steadies", "takes"):
         values[name] = tuple(values.get(name, ()))  # type: ignore[arg-type]
     for name in ("locks", "undo_locks"):  # a plan of an earlier version may lack the second
         values[name] = tuple((table, mode) for table, mode in values.get(name, ()))  # type: ignore[attr-defined]

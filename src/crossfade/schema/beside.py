@@ -38,7 +38,9 @@ class Beside:
     where: str
     part: str = ""  # of the thing: a new value
     locks: Sequence[tuple[str, str]] = ()
+    undo_locks: Sequence[tuple[str, str]] = ()  # where that needs others than `locks`
     purge: Sequence[str] = ()
+    purge_locks: Sequence[tuple[str, str]] = ()  # likewise
     scans: bool = False
     reads: frozenset[str] = frozenset()  # tables and views that a view reads
     columns: frozenset[str] = frozenset()  # that it names, `*` among them
@@ -56,12 +58,13 @@ class Beside:
 
     def unit(self) -> Unit:
         """Its unit of expand or detach."""
-        return Unit(self.key, self.says, tuple(self.do), tuple(self.undo), tuple(self.locks), scans=self.scans)
+        do, undo, back = tuple(self.do), tuple(self.undo), tuple(self.undo_locks)
+        return Unit(self.key, self.says, do, undo, tuple(self.locks), scans=self.scans, undo_locks=back)
 
     def last_unit(self) -> Unit:
         """Its unit of purge."""
         says = f"drop {self.kind} {self.part and self.part + ' of '}{self.name}"
-        return Unit(f"purge-{self.key}", says, tuple(self.purge), locks=tuple(self.locks))
+        return Unit(f"purge-{self.key}", says, tuple(self.purge), locks=tuple(self.purge_locks or self.locks))
 
 
 def drop_type(kind: str, schema: str, name: str, kept_as: str) -> str:

@@ -112,7 +112,8 @@ class Executor:
         with session.transaction():
             self._track.require_leading(session)
             session.run(f"SET LOCAL lock_timeout = {self._settings.lock_timeout_ms}")
-            there = unit.key in self._track.place_alone(session, order.change).in_place
+            in_place = self._track.place_alone(session, order.change).in_place
+            there = unit.key in in_place
             granted_s = take(session, order.locks, self._settings.lock_timeout_ms)
             started_s = clock.monotonic_s()
             if there != (order.way == "do"):
@@ -122,6 +123,8 @@ class Executor:
             step = Step(unit.key, order.way, lock_wait_ms, tries, 0.0, 0.0, took_ms)
             if there != (order.way == "do"):
                 row = self._track.put(session, order.change, unit.key, order.way, asdict(step))
+                if order.way == "undo":
+                    self._track.put_taken(session, order.change, [key for key in unit.takes if key in in_place])
             else:  # another process has just done it
                 self._track.fence(session)
             also(session)

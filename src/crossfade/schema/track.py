@@ -14,7 +14,7 @@ has ended: its row is locked FOR SHARE. On a copy of the database there is no le
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,6 +140,12 @@ class Track:
             data=json.dumps(data),
         )
         return int(row[0])
+
+    def put_taken(self, session: Session, change: str, units: Sequence[str]) -> None:
+        """Write that the effect of these is gone with that of the unit whose row has just been written."""
+        for unit in units:
+            values = {"service": self._service, "change": change, "unit": unit, "epoch": self._epoch()}
+            session.one("put_act", **values, way="undo", data="{}")
 
     def committed(self, session: Session, row: int, unit: str, measured: Data) -> None:
         """Add what is known after the commit only. Lost when the process dies in between; nothing hangs on it."""

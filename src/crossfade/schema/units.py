@@ -171,13 +171,12 @@ def _strict(parts: Parts) -> Sequence[Unit]:
         return ()
     table, front = f"ALTER TABLE {parts.quoted}", front_of(parts)
     add = [f"{table} ADD CONSTRAINT {quote(name)} {check} NOT VALID" for name, check in checks]
-    loose = [f"{table} DROP CONSTRAINT IF EXISTS {quote(name)}" for name, _ in checks]
     bind = (
         Unit(
             key=f"bind:{parts.delta.says}",
             says="bind new rows to what the new version promises",
             do=(*front.away, *add, *front.old),
-            undo=(*front.away, *loose, *front.old),
+            undo=(*front.away, *_loose(parts, [name for name, _ in checks]), *front.old),
             locks=((parts.quoted, _BLOCKS),),
         ),
     )
@@ -195,6 +194,10 @@ def _strict(parts: Parts) -> Sequence[Unit]:
     )
 
 
+def _loose(parts: Parts, names: Sequence[str]) -> Sequence[str]:
+    return [f"ALTER TABLE {parts.quoted} DROP CONSTRAINT IF EXISTS {quote(name)}" for name in names]
+
+
 def _hide(parts: Parts, pair: Pair, pair_hidden: Pair) -> Sequence[Unit]:
     do, undo = list(parts.hide), list(parts.unhide)
     table = f"ALTER TABLE {parts.quoted}"
@@ -202,6 +205,10 @@ def _hide(parts: Parts, pair: Pair, pair_hidden: Pair) -> Sequence[Unit]:
         do.append(f"{table} ALTER COLUMN {quote(column)} SET NOT NULL")
         do.append(f"{table} DROP CONSTRAINT IF EXISTS {quote(_not_null_name(parts, column))}")
         undo.append(f"{table} ALTER COLUMN {quote(column)} DROP NOT NULL")
+    takes = [unit.key for unit in parts.unique if unit.concurrent]  # such an index goes with its constraint
+    if parts.late_not_null:  # their checks are gone, so that all of the unit goes that added them
+        takes += [unit.key for unit in _strict(parts)]
+        undo += reversed(_loose(parts, [late.meanwhile for late in parts.late_checks]))
     do += [one for one, _ in parts.bound]
     undo += [one for _, one in parts.bound]
     front = front_of(parts)
@@ -220,6 +227,7 @@ def _hide(parts: Parts, pair: Pair, pair_hidden: Pair) -> Sequence[Unit]:
         do=(*front.away, *do, *front.new),
         undo=(*front.away, *undo, *front.old),
         locks=tuple((name, _BLOCKS) for name in sorted({parts.quoted, *parts.hide_pointed})),
+        takes=tuple(takes),
     )
     return (_retypes(parts, unit) if parts.hidden or front.away else unit,)
 

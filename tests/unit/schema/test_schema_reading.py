@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from crossfade.model.errors import CrossfadeError
 from crossfade.schema.annotations import read_annotations
 from crossfade.schema.expressions import Reader, read_text
 from crossfade.schema.naming import hidden, literal, quote, short, sync_trigger
 from crossfade.schema.parser import Source, read_sources
 
 sys.path.insert(0, str(Path(__file__).parent))
-from schema_values import catalog
+from schema_values import catalog, plan
 
 
 def test_statements_come_with_their_file_and_line() -> None:
@@ -94,3 +95,24 @@ def test_names_fit_and_never_meet() -> None:
     assert hidden("c0123456789ab", "reference") == "cf_012345_reference"
     assert sync_trigger("c1", "insert", ("audit", "~")) == "~crossfade_c1_insert"
     assert sync_trigger("c1", "insert", ("audit", "~~~last", "élan")) == "élan~c1_insert"
+
+
+def test_the_same_thing_twice_is_once_where_it_may_be_there_already() -> None:
+    twice = "CREATE EXTENSION IF NOT EXISTS hstore; ALTER TYPE mood ADD VALUE IF NOT EXISTS 'odd';"
+    assert [unit.key for unit in plan(twice * 2).expand] == ["extension:hstore", "value:public.mood:odd"]
+    with pytest.raises(CrossfadeError) as refused:
+        plan("ALTER TYPE mood ADD VALUE 'odd'; ALTER TYPE mood ADD VALUE 'odd'")
+    assert refused.value.render() == (
+        "error[schema-not-staged]: 7.sql:1: creating value odd of public.mood has no safe form yet\n"
+        "  reason: there is one already, and the old version may count on it as it is\n"
+        "hint: take another name, and drop the old one in a later release"
+    )
+
+
+def test_a_name_that_postgresql_chooses_tells_the_included_columns_too() -> None:
+    change = plan("ALTER TABLE orders ADD UNIQUE (id) INCLUDE (note); CREATE INDEX ON orders (state) INCLUDE (note)")
+    assert [unit.key for unit in (*change.expand, *change.detach)] == [
+        "index:public.orders_state_note_idx",
+        "index:public.orders_id_note_key",
+        "hide:public.orders",
+    ]

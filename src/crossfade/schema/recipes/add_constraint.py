@@ -53,7 +53,7 @@ def read(net: NetChange, delta: TableDelta, constraint: Node, where: str, column
     if kind == "p" and delta.table.key:
         raise _taken(delta, "a second primary key", "there is one already", where)
     label = {"c": "check", "f": "fkey", "u": "key", "p": "pkey"}[kind]
-    shown = "" if kind == "p" or (kind == "c" and len(columns) != 1) else "_".join(columns)
+    shown = "" if kind == "p" or (kind == "c" and len(columns) != 1) else "_".join([*columns, *words(node.including)])
     taken = _taken_names(net, delta, kind)
     name = node.conname or _chosen(delta.table.name, shown, label, taken)
     if name in taken:

@@ -76,7 +76,7 @@ def build(schema: str, name: str, statement: str) -> Unit:
 def _chosen_name(node: Node) -> str:
     """The name that PostgreSQL gives an index without one."""
     parts = []
-    for wrapped in node.index_params:
+    for wrapped in (*node.index_params, *node.index_including_params):
         element = wrapped.index_elem
         kind, inner = unwrap(element.expr) if not element.name else ("", element)
         parts.append(element.name or (words(inner.funcname)[-1] if kind == "func_call" else "expr"))

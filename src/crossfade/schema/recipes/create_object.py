@@ -59,6 +59,10 @@ def add_value(net: NetChange, statement: Statement) -> None:
     if made is not None:
         made.do.append(print_statement(statement.kind, node))
         return
+    if any(one.kind == "value" and (one.name, one.part) == (name, node.new_val) for one in net.beside):
+        if node.skip_if_new_val_exists:
+            return
+        raise taken(statement.where, "value", f"{node.new_val} of {name}")
     node.skip_if_new_val_exists = True  # it stays on the way back, and the way there may be gone again
     net.beside.append(
         Beside(
@@ -140,7 +144,7 @@ def create_extension(net: NetChange, statement: Statement) -> None:
     """Read CREATE EXTENSION. Raises `schema-not-staged`."""
     node, where = statement.node, statement.where
     name = node.extname
-    if name in net.catalog.extensions:
+    if name in net.catalog.extensions or any(one.kind == "extension" and one.name == name for one in net.beside):
         if node.if_not_exists:
             return
         raise taken(where, "extension", name)

@@ -109,6 +109,7 @@ def create_trigger(net: NetChange, statement: Statement) -> None:
             where,
             part=node.trigname,
             locks=((whole, "SHARE ROW EXCLUSIVE"),),
+            undo_locks=((whole, "ACCESS EXCLUSIVE"),),
             notes=(f"trigger {node.trigname} on {name} fires from detach on: the old version did not know it",),
         )
     )

@@ -59,12 +59,14 @@ def extend(net: NetChange, statement: Statement) -> bool:
 def plan(created: CreatedTable) -> Unit:
     """The unit that creates it."""
     whole = quote_table(created.schema, created.name)
+    held = sorted({*created.references, (created.schema, created.name)})  # dropping a foreign key locks its other table
     return Unit(
         key=f"create:{created.schema}.{created.name}",
         says=f"create table {created.name}",
         do=tuple(created.statements),
         undo=(f"DROP TABLE {whole}",),
         locks=tuple((quote_table(*one), "SHARE ROW EXCLUSIVE") for one in sorted(created.references)),
+        undo_locks=tuple((quote_table(*one), "ACCESS EXCLUSIVE") for one in held),
     )
 
 

@@ -140,6 +140,7 @@ def _trigger(net: NetChange, parts: tuple[str, ...], missing_ok: bool, where: st
             part=trigger.name,
             locks=((whole, "SHARE ROW EXCLUSIVE"),),
             purge=(f"DROP TRIGGER {quote(trigger.name)} ON {whole}",),
+            purge_locks=((whole, "ACCESS EXCLUSIVE"),),
             notes=(
                 f"trigger {trigger.name} of {name} fires until detach, for writes of both versions, and not after it",
             ),

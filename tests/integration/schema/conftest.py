@@ -371,7 +371,7 @@ def walk(home: Home) -> Walk:
     return Walk(home)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def new_home(cluster: Cluster) -> Callable[[], Home]:
     return lambda: make_home(cluster)
 

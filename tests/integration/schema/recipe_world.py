@@ -1,4 +1,4 @@
-"""A database with an old and a new version writing to it, and a change that is walked to each stage and back.
+"""A change, its two versions, and a database where the units' SQL is run by hand, one stage at a time.
 
 The model beside it knows what every row must look like to each version: what a version wrote is what it reads, and the
 other version reads its counterpart.
@@ -6,7 +6,6 @@ other version reads its counterpart.
 
 from __future__ import annotations
 
-import random
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +37,17 @@ class Recipe:
     old_defaults: Row = field(default_factory=dict)
     new_defaults: Row = field(default_factory=dict)
     lanes: bool = True
+    stars: str = "none"
+    tables: tuple[str, str] = ("t", "t")  # what each version calls its table, and `key` the column it is found by
+    key: str = "id"
+    old_uses: Sequence[str] = ()  # what else a version runs, and is never refused
+    new_uses: Sequence[str] = ()
+    refused: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by shape, SQLSTATEs that the plan declares
+    stays: bool = False  # the way back is not the schema as it was, as the plan says
+    noted: bool = False  # the plan says that writes are recorded
+    blurs: Row = field(default_factory=dict)  # column -> what the trigger writes where the old version wrote NULL
+    since: int = 15  # the major version of PostgreSQL that has it
+    quick: bool = False  # stands for its kind in the short run
 
     def __str__(self) -> str:
         return self.name
@@ -195,40 +205,3 @@ class Model:
     def expanded_again(self) -> None:
         """The new shape begins anew from the old one."""
         self.new = {id: self.recipe.read_new(row, None, None) for id, row in self.old.items()}
-
-
-class Players:
-    """Both versions writing at random, as far as they live."""
-
-    def __init__(self, world: World, model: Model, rng: random.Random) -> None:
-        self.world, self.model, self.rng = world, model, rng
-        self.next_id = 1000
-
-    def play(self) -> None:
-        rng = self.rng
-        shape = rng.choice([one for one in ("old", "new") if self.world.live(one)])
-        columns = self.world.columns(shape)
-        ids = sorted(self.model.old)
-        what = rng.choice(["insert", "insert", "update", "update", "update", "delete"])
-        if what == "insert" or not ids:
-            optional = self.world.recipe.old_defaults if shape == "old" else self.world.recipe.new_defaults
-            values = {n: rng.choice(v) for n, v in columns.items() if n not in optional or rng.random() < 0.6}
-            self.next_id += 1
-            self.world.insert(shape, self.next_id, values)
-            self.model.wrote(shape, self.next_id, values, True)
-        elif what == "update":
-            id = rng.choice(ids)
-            names = rng.sample(list(columns), rng.randint(1, len(columns)))
-            values = {name: rng.choice(columns[name]) for name in names}
-            self.world.update(shape, id, values)
-            self.model.wrote(shape, id, values, False)
-        else:
-            id = rng.choice(ids)
-            self.world.delete(shape, id)
-            self.model.deleted(id)
-
-    def check(self) -> None:
-        for shape, rows in (("old", self.model.old), ("new", self.model.new)):
-            if self.world.live(shape):
-                found = self.world.rows(shape)  # 1.0 and 1.00 are equal, and are not the same
-                assert repr(found) == repr(dict(sorted(rows.items()))), f"the {shape} version at {self.world.at}"

@@ -13,7 +13,6 @@ import pytest
 
 from crossfade.model.errors import CrossfadeError, Exit
 
-ROUND = ("expand", "backfill", "record", "detach", "attach", "undo", "expand", "backfill", "record", "detach", "purge")
 BUILDING = "SELECT pid FROM pg_stat_progress_create_index WHERE relid = 'public.orders'::regclass"
 
 
@@ -28,40 +27,11 @@ def start(walk, act: str, **hook) -> BaseProcess:
     return child
 
 
-def run(walk, act: str, moment: str) -> int:
-    child = start(walk, act, **{moment: die})
-    child.join()
-    assert child.exitcode in (0, -signal.SIGKILL)
-    return child.exitcode
-
-
 def comes_true(holds, what: str) -> None:
     end_s = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < end_s, f"never happened: {what}"
         time.sleep(0.02)
-
-
-def facts_of(home) -> list[object]:
-    """All that an undisturbed walk leaves, without its times."""
-    kept = home.ask("SELECT attic, kept, rows FROM crossfade.attic ORDER BY 1")
-    copies = [home.ask(f"SELECT * FROM {attic} ORDER BY 1") for attic, _, _ in kept]
-    stage = home.ask("SELECT change, version, stage FROM crossfade.change")
-    return [home.catalog(), home.in_place(), kept, copies, stage]
-
-
-@pytest.mark.parametrize("moment", ["after_row", "before_row"])
-def test_dying_at_every_row_of_every_act_ends_as_an_undisturbed_walk(walk, home, new_home, moment) -> None:
-    undisturbed = new_home()
-    walk.but(home=undisturbed).through(*ROUND)
-    deaths = 0
-    for act in ROUND:
-        while run(walk, act, moment):
-            deaths += 1
-            if moment == "before_row":  # that transaction is lost whole, so the next attempt has to get past it
-                run(walk, act, "after_row")
-    assert deaths >= len(ROUND)
-    assert facts_of(home) == facts_of(undisturbed)
 
 
 @pytest.mark.parametrize("backend", ["goes on", "dies, too"])

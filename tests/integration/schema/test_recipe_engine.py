@@ -27,15 +27,6 @@ COMMIT;
 """
 
 
-EXISTING = """
-UPDATE orders SET reference = 'r' || id WHERE reference IS NULL;
-ALTER TABLE orders ALTER reference SET NOT NULL, ALTER amount SET DEFAULT 1, ADD CHECK (amount >= 0);
-ALTER TABLE orders ADD CONSTRAINT once UNIQUE (reference) DEFERRABLE, ADD COLUMN parent bigint REFERENCES orders;
-ALTER TABLE orders ADD CONSTRAINT whole FOREIGN KEY (id) REFERENCES orders (id) DEFERRABLE INITIALLY DEFERRED;
-DROP TABLE notes;
-"""
-
-
 def look(home: Any) -> Catalog:
     with psycopg.connect(home.admin_url) as connection:
         return read_catalog(connection)
@@ -90,34 +81,6 @@ def test_a_later_change_of_another_table_is_not_held_up_by_a_hidden_shape(planne
     sql = "ALTER TABLE alembic_version ADD COLUMN note text"
     later = plan_change("8.sql", [Source("8.sql", sql)], look(walk.home), PlanOptions(True, "new", "none"))
     assert later.tables == ("public.alembic_version",)
-
-
-@pytest.fixture
-def existing(walk: Any) -> Any:
-    """The same, of a change of what exists."""
-    walk.home.ask("CREATE TABLE notes (id bigint PRIMARY KEY, order_id bigint REFERENCES orders)")
-    walk.home.ask("INSERT INTO notes VALUES (1, 1)")
-    walk.home.ask(f'ALTER TABLE notes OWNER TO "{walk.home.name}"')
-    before = look(walk.home)
-    with psycopg.connect(walk.home.admin_url) as connection:
-        connection.execute(EXISTING)
-        raw = read_catalog(connection)
-        connection.rollback()
-    change = plan_change("8.sql", [Source("8.sql", EXISTING)], before, PlanOptions(True, "new", "none"))
-    return walk.but(change=change), before, raw
-
-
-def test_a_change_of_what_exists_there_and_back_leaves_the_schema_as_it_was(existing: Any) -> None:
-    walk, before, _ = existing
-    walk.through("expand", "backfill", "detach", "attach", "detach", "attach", "undo")
-    assert look(walk.home).fingerprint() == before.fingerprint()
-
-
-def test_a_change_of_what_exists_to_the_end_is_what_the_raw_sql_gives(existing: Any) -> None:
-    walk, _, raw = existing
-    walk.through("expand", "backfill", "detach", "purge")
-    assert look(walk.home).fingerprint() == raw.fingerprint()
-    assert walk.home.ask(f"SELECT * FROM {walk.change.purge_keeps[-1].attic}") == [(1, 1)]
 
 
 BESIDE = """

@@ -21,7 +21,7 @@ from crossfade.model.errors import fail
 from crossfade.plan.show_stages import plan_lines, stages_of
 from crossfade.schema.drift import Shown, is_plan_id
 from crossfade.schema.inputs.migration import Source, all_sources
-from crossfade.schema.inputs.place import read_place
+from crossfade.schema.inputs.place import STDIN, read_place
 from crossfade.walk.schema_alone import Planned, hinted
 
 STAR = "Whether prepared statements ask for whole rows (SELECT *, RETURNING *); as [schema] star_queries."
@@ -40,7 +40,7 @@ def star_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def read_files(files: Sequence[Path]) -> tuple[str, list[Source]]:
     """The name of the change for people, and its texts in order. Raises what `read_place` raises."""
-    return " ".join(map(str, files)), all_sources(read_place(files))
+    return " ".join(STDIN if str(one) == "-" else str(one) for one in files), all_sources(read_place(files))
 
 
 def read_shown(given: str | None) -> Shown | None:
@@ -82,7 +82,8 @@ def command(files: Sequence[Path], sql: bool, star_queries: str | None, output: 
         print_json(plan_json(planned))
     else:
         stars = alone.place.settings.star_queries
-        again = f"{name} --star-queries {star_queries}" if star_queries else name
+        typed = " ".join(map(str, files))
+        again = f"{typed} --star-queries {star_queries}" if star_queries else typed
         click.echo("\n".join(plan_lines(planned.change, planned.id, stars, again, sql=sql)))
 
 

@@ -240,7 +240,16 @@ class SchemaAlone:
             back = "there is no way back" if act is Act.PURGE else BACK[stage]
             facts = {"act": WORDS[act], "name": change.name, "stage": stage, "done": error.facts["done"]}
             raise fail("schema-act-stopped", **facts, on=on, back=back) from error
-        return Outcome(WORDS[act], says(act, change.name, data), change, end, data)
+        return Outcome(WORDS[act], _says(act, change, data), change, end, data)
+
+
+def _says(act: Act, change: Change, data: Measured) -> str:
+    """What has come of it; a change that takes nothing away has no old shape to speak of."""
+    if act is Act.PURGE and not change.drops:
+        return f"{change.name}: nothing is dropped; the change is at its end"
+    if act in (Act.DETACH, Act.ATTACH) and not change.detach:
+        return f"{change.name}: nothing is hidden by it"
+    return says(act, change.name, data)
 
 
 def _known(facts: SchemaFacts, id: str) -> Standing | None:

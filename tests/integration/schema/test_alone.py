@@ -89,6 +89,15 @@ def test_whose_changes_are_meant_is_asked_where_several_have_some(commands, home
     assert other.alone().facts().open.change.name == "0001.sql"
 
 
+def test_a_change_that_takes_nothing_away_speaks_of_no_old_shape(commands) -> None:
+    new = [Source("0001.sql", "CREATE TABLE reports (id bigint PRIMARY KEY);")]
+    commands.alone().expand("0001.sql", new, None, lambda: True, commands.said.append)
+    commands.move(Act.BACKFILL)
+    assert commands.move(Act.DETACH) == "0001.sql: nothing is hidden by it"
+    assert commands.move(Act.PURGE) == "0001.sql: nothing is dropped; the change is at its end"
+    assert commands.move(Act.PURGE) == "nothing to purge: no detached change waits for its purge"
+
+
 def hold(home, holder: str, host: str, pid: int) -> None:
     home.ask(
         "UPDATE crossfade.lease SET holder = %s, host = %s, pid = %s, since = '2026-01-02 03:04:05+00',"

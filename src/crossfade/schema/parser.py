@@ -1,7 +1,7 @@
 """Reads SQL with PostgreSQL's own grammar; the one module that knows the parser.
 
-Rule: what is not understood is an error with its file and line, never passed over. Transaction control and SET are
-dropped, because each step of a change has its own transaction. Trees are protobuf messages, which travel as `Node`.
+Rule: what is not understood is an error with its file and line, never passed over. What is about the script's own
+session is passed over by the rule of `session_statements`. Trees are protobuf messages, which travel as `Node`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,13 @@ from postgast import pg_query_pb2 as tree
 
 from crossfade.model.errors import fail
 from crossfade.schema.inputs.migration import Source as Source
+from crossfade.schema.session_statements import Path, is_of_session
+from crossfade.schema.version_tables import VersionTable, known_table
 
 Node: TypeAlias = Any  # a protobuf message of the parse tree
 
-_DROPPED = ("transaction_stmt", "variable_set_stmt", "variable_show_stmt", "constraints_set_stmt")
+_FORMED = ("transaction_stmt", "variable_set_stmt")  # whose node has a `kind`
 _ANNOTATION = re.compile(r"--\s*crossfade\s*:\s*(.*)", re.DOTALL)
-_VERSION_TABLE = re.compile(
-    r"alembic_version\w*|django_migrations|_prisma_migrations|__diesel_schema_migrations|schema_migrations"
-    r"|flyway_schema_history|\w*flyway\w*|_sqlx_migrations|databasechangelog(lock)?|knex_migrations(_lock)?",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -71,18 +68,28 @@ class Script:
     statements: Sequence[Statement] = ()
     version_rows: Sequence[Statement] = ()
     comments: Sequence[Comment] = field(default=())
+    paths: Sequence[Path] = ()  # that names are said to be looked up with
 
 
 def read_sources(sources: Sequence[Source]) -> Script:
-    """Read SQL files in order. Raises `schema-syntax`."""
+    """Read SQL files in order. Raises `schema-syntax`, `schema-not-staged`."""
     statements: list[Statement] = []
     rows: list[Statement] = []
     comments: list[Comment] = []
+    paths: list[Path] = []
     for source in sources:
         for statement in _statements(source):
-            (rows if _is_version_row(statement) else statements).append(statement)
+            form = enum_name(statement.node, "kind") if statement.kind in _FORMED else ""
+            of_session = is_of_session(statement.kind, statement.node, form, statement.where)
+            table = version_table(statement.kind, statement.node)
+            if isinstance(of_session, Path):
+                paths.append(of_session)
+            elif table is not None and not table.is_lock and statement.kind != "lock_stmt":
+                rows.append(statement)
+            elif table is None and not of_session:
+                statements.append(statement)
         comments += _comments(source)
-    return Script(tuple(statements), tuple(rows), tuple(comments))
+    return Script(tuple(statements), tuple(rows), tuple(comments), tuple(paths))
 
 
 def parse_expression(text: str) -> Node:
@@ -262,8 +269,7 @@ def _statements(source: Source) -> Iterator[Statement]:
         kind, node = unwrap(raw.stmt)
         start = raw.stmt_location + _blank(data[raw.stmt_location :])
         where = _where(source, data, start)
-        if kind not in _DROPPED:
-            yield Statement(kind, node, print_statement(kind, node), where)
+        yield Statement(kind, node, print_statement(kind, node), where)
 
 
 def _where(source: Source, data: bytes, at: int) -> str:
@@ -286,15 +292,27 @@ def _comments(source: Source) -> Iterator[Comment]:
                 yield Comment(match[1].strip(), _where(source, data, token.start))
 
 
-def _is_version_row(statement: Statement) -> bool:
-    return is_version_row(statement.kind, statement.node)
-
-
 def is_version_row(kind: str, node: Node) -> bool:
-    """Whether a statement writes a migration tool's own table."""
-    if kind not in ("insert_stmt", "update_stmt", "delete_stmt"):
-        return False
-    return bool(_VERSION_TABLE.fullmatch(node.relation.relname))
+    """Whether a statement writes or locks a migration tool's own table."""
+    return version_table(kind, node) is not None
+
+
+def version_table(kind: str, node: Node) -> VersionTable | None:
+    """The migration tool's table that a statement writes or locks, and nothing else."""
+    if kind == "lock_stmt":
+        found = [known_table(one.range_var.relname, ()) for one in node.relations]
+        return found[0] if all(found) else None
+    if kind == "insert_stmt":
+        columns = [one.res_target.name for one in node.cols]
+    elif kind == "update_stmt":
+        columns = [one.res_target.name for one in node.target_list]
+    elif kind == "delete_stmt":
+        columns = [words(one.fields)[-1] for one in every(node) if kind_of(one) == "ColumnRef"]
+    else:
+        return None
+    table = known_table(node.relation.relname, columns)
+    rows = node.select_stmt.select_stmt.values_lists if kind == "insert_stmt" else ()
+    return table if table and all(len(one.list.items) <= len(table.columns) for one in rows) else None
 
 
 def _wrapped(select: Node) -> Node:

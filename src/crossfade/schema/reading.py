@@ -58,6 +58,9 @@ _NO_FORM = {
 def read_script(script: Script, annotations: Sequence[Annotation], catalog: Catalog, change: str) -> NetChange:
     """Sum up a script. Raises `schema-not-found`, `schema-not-staged`, `schema-expression`, `schema-annotation`."""
     net = NetChange(catalog, version_rows=script.version_rows, change=change)
+    known = frozenset({*catalog.schemas, *(schema for schema, _ in catalog.tables)})
+    for path in script.paths:
+        path.hold(catalog.search_path, known)
     said = run_data.said_of(script.statements, annotations)
     for statement in script.statements:
         if statement.where in said:

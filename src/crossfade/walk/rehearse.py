@@ -31,6 +31,7 @@ from crossfade.runtime.secrets import resolve
 from crossfade.schema.backfill import Filler
 from crossfade.schema.engine import PostgresSchemaEngine
 from crossfade.schema.session import Sessions
+from crossfade.schema.version_tables import TELLING_NAMES
 from crossfade.walk.at_copy import CopyAddress, Pointed, point_at_copy
 from crossfade.walk.guarded import child, tail, wait
 from crossfade.walk.scratch_cluster import SUPERUSER, ScratchCluster, scratch_cluster, scratch_programs
@@ -48,19 +49,10 @@ WAIVER = "schema:rehearsal"
 LIMIT_S = 600.0  # of one dump or restore: there are next to no rows in it
 # Where crossfade and migration tools note how far a schema is; without these rows a version may refuse to start.
 TRACK = ("change", "schema_act", "attic", "migration")
-VERSION_TABLES = (
-    "alembic_version",
-    "django_migrations",
-    "_prisma_migrations",
-    "schema_migrations",
-    "ar_internal_metadata",
-    "__diesel_schema_migrations",
-    "flyway_schema_history",
-)
 _FIND_TABLES = """
 SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND ((n.nspname = 'crossfade' AND c.relname = ANY (%s)) OR (n.nspname !~ '^(pg_|crossfade)'
-      AND c.relname = ANY (%s))) ORDER BY 1, 2
+      AND c.relname ~* %s)) ORDER BY 1, 2
 """
 MakeEngine = Callable[[str], SchemaEngine]  # given the admin's URL of the copy
 Say = Callable[[str], None]
@@ -263,7 +255,7 @@ class Rehearsal:
         snapshot, env = export_snapshot(source), environment_of(self.admin_url)
         schema, rows = scratch.directory / "schema", scratch.directory / "rows"
         self._run(scratch, schema_dump_argv(scratch.bin_dir, schema, snapshot), env)
-        found = source.execute(_FIND_TABLES, [list(TRACK), list(VERSION_TABLES)]).fetchall()
+        found = source.execute(_FIND_TABLES, [list(TRACK), TELLING_NAMES]).fetchall()
         if not found:
             return [schema]
         tables = [sql.Identifier(str(place), str(name)).as_string(source) for place, name in found]

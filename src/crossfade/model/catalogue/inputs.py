@@ -26,4 +26,11 @@ ROWS: tuple[Kind, ...] = (
         "one:     {first}\nanother: {second}",
         "name one of them anew, or point at the files in their order",
     ),
+    Kind(
+        "input-psql",
+        Exit.CONFIG,
+        "{where}: {command} is for psql, not for PostgreSQL",
+        "reason: {reason}",
+        "{way}",
+    ),
 )

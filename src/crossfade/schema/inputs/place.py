@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from crossfade.model.errors import fail
+from crossfade.schema.inputs.cleaning import cleaned
 from crossfade.schema.inputs.layouts import migrations_in
 from crossfade.schema.inputs.migration import Migration, Source
+from crossfade.schema.inputs.rails_log import is_rails_log, sql_of_log
 
 STDIN = "<stdin>"
 
@@ -26,7 +28,7 @@ def read_place(
 ) -> list[Migration]:
     """Read the migrations at `paths` in order, named relative to `within`.
 
-    Raises `input-nothing`, `input-unreadable`, `input-order`.
+    Raises `input-nothing`, `input-unreadable`, `input-order`, `input-psql`.
     """
     migrations: list[Migration] = []
     for path in paths:
@@ -55,4 +57,6 @@ def _texts(name: str, data: bytes) -> Sequence[Source]:
     if "\0" in text:  # PostgreSQL's parser would take it for the end
         line = text[: text.index("\0")].count("\n") + 1
         raise fail("input-unreadable", where=f"{name}:{line}", reason="a zero byte is not text")
-    return (Source(name, text),)
+    if is_rails_log(text):
+        text = sql_of_log(text)
+    return (Source(name, cleaned(name, text)),)

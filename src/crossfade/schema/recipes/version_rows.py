@@ -24,6 +24,7 @@ def plan(net: NetChange, statement: Statement, number: int) -> Unit:
         known = ", ".join(f"{one.schema}.{one.name}" for one in net.catalog.tables.values()) or "no table"
         what = f"there is no table {relation.relname}"
         raise fail("schema-not-found", where=statement.where, what=what, known=known)
+    node.ClearField("returning_clause")  # Rails asks for what it has written
     relation.schemaname = created.schema if created else table.schema if table else ""
     whole = quote_table(relation.schemaname, relation.relname)
     names = [column.name for column in table.columns] if table else []

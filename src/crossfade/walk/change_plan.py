@@ -19,6 +19,7 @@ from crossfade.plan.release import NO_SCHEMA, SchemaPart
 from crossfade.schema.catalog import Catalog
 from crossfade.schema.inputs.migration import Source, all_sources
 from crossfade.schema.inputs.place import read_place
+from crossfade.schema.inputs.tools import Tools
 from crossfade.schema.planning import PlanOptions, change_id, plan_change, tables_named
 
 
@@ -42,7 +43,8 @@ def wanted_by(config: Config, version: str, directory: Path) -> Wanted | None:
     place = config.schema.change.replace("{version}", version)
     if not (directory / place).exists():
         return None
-    return Wanted(place, all_sources(read_place([place], within=directory)))
+    tools = Tools(directory, config.schema.alembic, config.schema.django)
+    return Wanted(place, all_sources(read_place([place], within=directory, tools=tools)))
 
 
 def schema_part(

@@ -33,4 +33,18 @@ ROWS: tuple[Kind, ...] = (
         "reason: {reason}",
         "{way}",
     ),
+    Kind(
+        "input-from",
+        Exit.CONFIG,
+        "{where}: nothing can be asked for the SQL of {text}",
+        "reason: {reason}",
+        "print it, and hand that in: alembic upgrade FROM:TO --sql, or manage.py sqlmigrate APP MIGRATION",
+    ),
+    Kind(
+        "input-tool",
+        Exit.CONFIG,
+        "{command} did not print SQL",
+        "where: {directory}\nwhat:  {what}\n{said}",
+        "run it there by hand; which program is run is said in crossfade.toml, under [schema]: alembic, django",
+    ),
 )

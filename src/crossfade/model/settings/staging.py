@@ -20,6 +20,16 @@ class Staging:
         default="",
         example="migrations/{version}.sql",
     )
+    alembic: tuple[str, ...] = setting(
+        "How Alembic is run in the version's directory, for `-- crossfade: from alembic FROM:TO` in a change.",
+        default=("alembic",),
+        example=(".venv/bin/alembic",),
+    )
+    django: tuple[str, ...] = setting(
+        "How Django's manage.py is run there, for `-- crossfade: from django APP MIGRATION` in a change.",
+        default=("python", "manage.py"),
+        example=(".venv/bin/python", "manage.py"),
+    )
     star_queries: str = setting(
         "Whether the versions ask for whole rows (SELECT *, RETURNING *) in prepared statements. Such a statement"
         " fails once in each session when its table gets or loses a column. With some, views keep what each version"

@@ -15,6 +15,7 @@ from crossfade.schema.inputs.cleaning import cleaned
 from crossfade.schema.inputs.layouts import migrations_in
 from crossfade.schema.inputs.migration import Migration, Source
 from crossfade.schema.inputs.rails_log import is_rails_log, sql_of_log
+from crossfade.schema.inputs.tools import Tools, with_tools
 
 STDIN = "<stdin>"
 
@@ -24,30 +25,35 @@ def _stdin() -> bytes:
 
 
 def read_place(
-    paths: Sequence[str | Path], *, within: Path | None = None, stdin: Callable[[], bytes] = _stdin
+    paths: Sequence[str | Path],
+    *,
+    within: Path | None = None,
+    stdin: Callable[[], bytes] = _stdin,
+    tools: Tools | None = None,
 ) -> list[Migration]:
     """Read the migrations at `paths` in order, named relative to `within`.
 
-    Raises `input-nothing`, `input-unreadable`, `input-order`, `input-psql`.
+    Without `tools` no program is run, whatever a file asks for. Raises `input-nothing`, `input-unreadable`,
+    `input-order`, `input-psql`, `input-from`, `input-tool`.
     """
     migrations: list[Migration] = []
     for path in paths:
         if str(path) == "-":
-            migrations.append(Migration(STDIN, _texts(STDIN, stdin())))
+            migrations.append(Migration(STDIN, _texts(STDIN, stdin(), tools)))
             continue
         place = (within or Path()) / path
         try:
             found = migrations_in(place) if place.is_dir() else [(Path(path).name, place)]
             for name, file in found:
                 told = str(file.relative_to(within) if within else file)
-                migrations.append(Migration(name, _texts(told, file.read_bytes())))
+                migrations.append(Migration(name, _texts(told, file.read_bytes(), tools)))
         except OSError as exc:
             reason = exc.strerror or str(exc)
             raise fail("input-unreadable", where=exc.filename or place, reason=reason) from exc
     return migrations
 
 
-def _texts(name: str, data: bytes) -> Sequence[Source]:
+def _texts(name: str, data: bytes, tools: Tools | None) -> Sequence[Source]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -59,4 +65,4 @@ def _texts(name: str, data: bytes) -> Sequence[Source]:
         raise fail("input-unreadable", where=f"{name}:{line}", reason="a zero byte is not text")
     if is_rails_log(text):
         text = sql_of_log(text)
-    return (Source(name, cleaned(name, text)),)
+    return with_tools(Source(name, cleaned(name, text)), tools)

@@ -17,11 +17,10 @@ from psycopg import sql
 from crossfade.model.change import Kept
 from crossfade.model.errors import fail
 from crossfade.model.ports import GoOn
+from crossfade.schema.naming import NAME_BYTES, quote
 from crossfade.schema.session import Session, Sessions
 from crossfade.schema.sql import query, rendered
 from crossfade.schema.track import KEEP, Track
-
-_NAME_BYTES = 63
 
 
 @dataclass(frozen=True)
@@ -128,8 +127,8 @@ def _free_name(session: Session, attic: str) -> str:
     while session.one("table_there", table=name)[0]:
         number += 1
         end = f"_{number}"
-        schema, _, table = attic.rpartition(".")
-        bare = table[1:-1] if table.startswith('"') else table
-        short = bare.encode()[: _NAME_BYTES - len(end)].decode(errors="ignore")
-        name = f'{schema}."{short}{end}"'
+        schema, _, table = attic.partition(".")  # of the two only the table's own name can have a dot
+        bare = table[1:-1].replace('""', '"') if table.startswith('"') else table
+        short = bare.encode()[: NAME_BYTES - len(end)].decode(errors="ignore")
+        name = f"{schema}.{quote(short + end)}"
     return name

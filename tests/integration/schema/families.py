@@ -183,6 +183,7 @@ WITH_COLUMNS = [
         {"note": NULLS, "n": [1, None]},
         keeps(None, "n"),
         without("n"),
+        new_kept="n",
     ),
     Recipe(
         "wider types in place",
@@ -207,6 +208,7 @@ WITH_COLUMNS = [
         without("state"),
         keeps("open", "state"),
         {"state": "open"},
+        old_kept="state",
     ),
     Recipe(
         "drop, computed for the old version",

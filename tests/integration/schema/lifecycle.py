@@ -344,7 +344,8 @@ class Life:
             return
         declared = dict(unit.locks if way == "do" else unit.undo_locks or unit.locks)
         for table, mode in self.watcher.execute(HELD).fetchall():
-            allowed = declared.get(table, STOPS_NOBODY)
+            view = table.replace(f'"cf_{self.change.id[1:7]}_', '"')  # to lock a view locks the table behind it
+            allowed = declared.get(table) or declared.get(view, STOPS_NOBODY)
             if MODES.index(mode) > MODES.index(allowed):
                 raise AssertionError(f"{way} {unit.key} holds {mode} on {table}, and declares {declared}")
             key = f"{way} {unit.key}"
@@ -393,12 +394,14 @@ class Life:
             self._begin()
             for act in acts:
                 self.act_now = act
+                before = self.told_by_one_shape(act)
                 self.serve({s for s, serves in (("old", OLD_SERVES), ("new", NEW_SERVES)) if act in serves})
                 each(act)
                 self.holds()
                 if act == "undo":  # the new shape begins anew from the old one
                     with self._nobody_writes():
                         self.ledger.model.expanded_again()
+                self.kept(before)
                 self.act_now = f"after {act}"
                 self.serve(LIVE[self.stage()])
                 for one in self.versions:
@@ -429,6 +432,29 @@ class Life:
             for one in self.versions:
                 stack.enter_context(one.writing)
             yield
+
+    def told_by_one_shape(self, act: str) -> dict[int, Any]:
+        """What the attic must have of each row when the act is done."""
+        model, column = self.ledger.model, self.recipe.old_kept if act == "purge" else self.recipe.new_kept
+        if not column or act not in ("purge", "undo") or self.stage() not in (Stage.EQUAL, Stage.HIDDEN):
+            return {}
+        with self._nobody_writes():
+            rows = model.old if act == "purge" else model.new
+            return {id: row[column] for id, row in rows.items() if row[column] is not None}
+
+    def kept(self, told: dict[int, Any]) -> None:
+        """Hold the attic to it; rows that were deleted meanwhile may be there or not."""
+        if not told:
+            return
+        attics = self.watcher.execute("SELECT attic FROM crossfade.attic").fetchall()
+        found: dict[int, Any] = {}
+        for (attic,) in attics:
+            listed = self.watcher.execute(f"SELECT to_jsonb(a) FROM {attic} a").fetchall()
+            for (row,) in listed:
+                value = next(value for name, value in row.items() if name != self.recipe.key)
+                found[row[self.recipe.key]] = value
+        lost = [id for id, value in told.items() if id in self.ledger.model.old and found.get(id) != value]
+        assert not lost, f"{self.act_now}: the attic lacks {lost[:5]} ({len(lost)} rows)"
 
     def check(self) -> None:
         """All rows as every version that lives reads them, and the schema where it must be a known one."""

@@ -46,6 +46,8 @@ class Recipe:
     stays: bool = False  # the way back is not the schema as it was, as the plan says
     noted: bool = False  # the plan says that writes are recorded
     blurs: Row = field(default_factory=dict)  # column -> what the trigger writes where the old version wrote NULL
+    old_kept: str = ""  # the column that a purge drops, whole, and nothing else tells of
+    new_kept: str = ""  # the column whose values, NULL apart, only the new version has told
     since: int = 15  # the major version of PostgreSQL that has it
     quick: bool = False  # stands for its kind in the short run
 

@@ -87,6 +87,7 @@ def create_trigger(net: NetChange, statement: Statement) -> None:
     table = net.delta(node.relation, where).table
     name, whole = f"{table.schema}.{table.name}", quote_table(table.schema, table.name)
     there = any(one.name == node.trigname for one in table.triggers)
+    there |= any((one.kind, one.name, one.part) == ("trigger", name, node.trigname) for one in net.beside)
     if there or node.replace or (node.row and node.trigname.encode() >= _LAST):
         raise fail(
             "schema-not-staged",

@@ -530,7 +530,6 @@ BESIDE = [
         "DROP VIEW gone; DROP MATERIALIZED VIEW mgone; DROP VIEW IF EXISTS nothing",
         old_uses=["SELECT * FROM v LIMIT 1", "SELECT id FROM gone LIMIT 1", "SELECT id FROM mgone LIMIT 1"],
         new_uses=["SELECT number FROM w LIMIT 1", "SELECT many FROM x", "SELECT id FROM m LIMIT 1", "TABLE v"],
-        quick=True,
     ),
     same(
         "functions and triggers",
@@ -607,7 +606,7 @@ FOLDED = [
 ]
 
 
-QUICK = {"rename", "add, derived, never NULL", "replacement, total", "drop with a default"}
+QUICK = {"rename", "add, derived, never NULL", "replacement, total"}
 _PLAIN = [replace(one, quick=one.quick or one.name in QUICK) for one in WITH_COLUMNS]
 THROUGH_VIEWS = [
     replace(one, name=f"{one.name}, through views", lanes=True, stars="some", quick=False)

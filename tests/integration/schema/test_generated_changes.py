@@ -199,7 +199,7 @@ AS_DRAWN = [Phase.explicit, Phase.reuse, Phase.generate]  # a smaller one takes 
 QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
-@settings(max_examples=6, phases=AS_DRAWN, deadline=None, print_blob=True, suppress_health_check=QUIET)
+@settings(max_examples=4, phases=AS_DRAWN, deadline=None, print_blob=True, suppress_health_check=QUIET)
 @given(world=worlds())
 def test_a_drawn_change_there_and_back_and_to_the_end(lanes_home: Any, world: World) -> None:
     walk(lanes_home, world, ACTS)

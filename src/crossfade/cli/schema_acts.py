@@ -40,8 +40,8 @@ def expand(files: Sequence[Path], plan: str | None, star_queries: str | None, ou
     """Add the new shape of FILE, and keep both in step from then on."""
     shown = read_shown(plan)
     with hinted():
-        name, sources = read_files(files)
         alone = find(star_queries).alone
+        name, sources = read_files(files, alone.place.settings)
         return act(alone, "expand", output, lambda go_on, say: alone.expand(name, sources, shown, go_on, say))
 
 

@@ -18,10 +18,12 @@ from crossfade.cli.schema_where import HELP, find
 from crossfade.cli.site import output_option, print_json
 from crossfade.model.change import Change
 from crossfade.model.errors import fail
+from crossfade.model.requirement import Staging
 from crossfade.plan.show_stages import plan_lines, stages_of
 from crossfade.schema.drift import Shown, is_plan_id
 from crossfade.schema.inputs.migration import Source, all_sources
 from crossfade.schema.inputs.place import STDIN, read_place
+from crossfade.schema.inputs.tools import Tools
 from crossfade.walk.schema_alone import Planned, hinted
 
 STAR = "Whether prepared statements ask for whole rows (SELECT *, RETURNING *); as [schema] star_queries."
@@ -38,9 +40,11 @@ def star_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--star-queries", type=click.Choice(["none", "some"]), help=STAR)(command)
 
 
-def read_files(files: Sequence[Path]) -> tuple[str, list[Source]]:
+def read_files(files: Sequence[Path], settings: Staging) -> tuple[str, list[Source]]:
     """The name of the change for people, and its texts in order. Raises what `read_place` raises."""
-    return " ".join(STDIN if str(one) == "-" else str(one) for one in files), all_sources(read_place(files))
+    tools = Tools(Path(), settings.alembic, settings.django)
+    name = " ".join(STDIN if str(one) == "-" else str(one) for one in files)
+    return name, all_sources(read_place(files, tools=tools))
 
 
 def read_shown(given: str | None) -> Shown | None:
@@ -75,8 +79,8 @@ def command(files: Sequence[Path], sql: bool, star_queries: str | None, output: 
     change, in the order given. The plan's id goes into `crossfade schema expand --plan`.
     """
     with hinted():
-        name, sources = read_files(files)
         alone = find(star_queries).alone
+        name, sources = read_files(files, alone.place.settings)
         planned = alone.plan(name, sources)
     if output == "json":
         print_json(plan_json(planned))

@@ -134,6 +134,7 @@ class Catalog:
     search_path: Sequence[str]
     domains: frozenset[str] = frozenset()  # those with a constraint, "schema.name"
     types: frozenset[str] = frozenset()
+    enums: Mapping[str, Sequence[str]] = field(default_factory=dict, compare=False)  # labels by "schema.name"
     version: int = 0  # server_version_num
     sequences: frozenset[str] = frozenset()
     schemas: frozenset[str] = frozenset()
@@ -155,6 +156,8 @@ class Catalog:
             raw = asdict(table)
             del raw["rows"], raw["grants"]  # rights do not decide which plan is right
             raw["columns"] = sorted(raw["columns"], key=lambda column: str(column["name"]))
+            for part in (*raw["indexes"], *raw["constraints"]):
+                part["columns"] = sorted(part["columns"])  # the definition has their order
             tables.append(raw)
         text = json.dumps([tables, sorted(self.domains), sorted(self.types)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -176,6 +179,7 @@ def read_catalog(connection: psycopg.Connection[Any]) -> Catalog:
         search_path=tuple(path[0]),
         domains=frozenset(raw["domains"]),
         types=frozenset(raw["types"]),
+        enums={name: tuple(labels) for name, labels in raw["enums"].items()},
         version=raw["version"],
         sequences=frozenset(raw["sequences"]),
         schemas=frozenset(raw["schemas"]),

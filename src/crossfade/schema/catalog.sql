@@ -138,6 +138,10 @@ SELECT jsonb_build_object(
     'types', COALESCE((SELECT jsonb_agg(s.nspname || '.' || y.typname ORDER BY 1)
         FROM pg_type y JOIN spaces s ON s.oid = y.typnamespace WHERE y.typtype IN ('b', 'e', 'd', 'r', 'm')
             OR y.typtype = 'c' AND EXISTS (SELECT FROM pg_class c WHERE c.oid = y.typrelid AND c.relkind = 'c')), '[]'),
+    'enums', COALESCE((SELECT jsonb_object_agg(e.name, e.labels) FROM (
+        SELECT s.nspname || '.' || y.typname AS name, jsonb_agg(l.enumlabel ORDER BY l.enumsortorder) AS labels
+        FROM pg_type y JOIN spaces s ON s.oid = y.typnamespace JOIN pg_enum l ON l.enumtypid = y.oid
+        GROUP BY 1) AS e), '{}'),
     'sequences', COALESCE((SELECT jsonb_agg(s.nspname || '.' || c.relname ORDER BY 1)
         FROM pg_class c JOIN spaces s ON s.oid = c.relnamespace WHERE c.relkind = 'S'), '[]'),
     'schemas', COALESCE((SELECT jsonb_agg(nspname ORDER BY 1) FROM spaces), '[]'),

@@ -18,8 +18,8 @@ Triggers and defaults run as whoever writes, as on the table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from crossfade.model.change import Unit
 from crossfade.model.errors import fail
@@ -92,22 +92,19 @@ def leave(change: str) -> Sequence[Unit]:
 def front_of(parts: Parts) -> Front:
     """The views of one table."""
     delta = parts.delta
-    if not delta.behind:
+    if not delta.behind and not delta.converted:
         return Front()
     table = delta.table
-    before = [column.name for column in table.columns]
-    after = [*(name for name in before if name not in parts.hidden), *parts.added]
+    before = {column.name: column.name for column in table.columns}
+    kept = {name: name for name in before if name not in parts.hidden}
+    after = {**kept, **{name: parts.taken.get(name, name) for name in parts.added}}
     step_behind = f"ALTER TABLE {parts.quoted} RENAME TO {quote(delta.behind)}"
     beside = quote_table(shapes(parts.change), table.name)
-    return Front(
-        says=("a view takes its name and keeps its columns",),
-        old=(step_behind, *_view(parts, parts.quoted, before)),
-        new=(step_behind, *_view(parts, parts.quoted, after)),
-        away=(f"DROP VIEW {parts.quoted}", f"ALTER TABLE {parts.behind} RENAME TO {quote(table.name)}"),
+    lane = Front(
         for_new_lane=(
             Unit(
                 key=f"shape:{delta.says}",
-                says=f"the new version sees {', '.join(after)}",
+                says=f"the new version sees {', '.join(after.values())}",
                 do=_view(parts, beside, after),
                 undo=(f"DROP VIEW {beside}",),
             ),
@@ -121,22 +118,37 @@ def front_of(parts: Parts) -> Front:
             ),
         ),
     )
+    if not delta.behind:
+        return lane
+    return replace(
+        lane,
+        says=("a view takes its name and keeps its columns",),
+        old=(step_behind, *_view(parts, parts.quoted, before)),
+        new=(step_behind, *_view(parts, parts.quoted, {name: name for name in after.values()})),
+        away=(f"DROP VIEW {parts.quoted}", f"ALTER TABLE {parts.behind} RENAME TO {quote(table.name)}"),
+    )
 
 
 def notes(delta: TableDelta) -> Sequence[str]:
     """What a view cannot do that the table could."""
-    if not delta.behind:
+    if not delta.behind and not delta.converted:
         return ()
+    whom, who, whose = ("", "the versions", "their")
+    if not delta.behind:
+        whom, who, whose = (" for the new version", "the new version", "its")
     return (
-        f"{delta.says} is a view from expand to purge, so these fail there: ON CONFLICT ON CONSTRAINT, TRUNCATE, COPY"
-        " by name, ctid and xmin, TABLESAMPLE, GROUP BY its key with other columns beside, WHERE CURRENT OF,"
+        f"{delta.says} is a view{whom} from expand to purge, so these fail there: ON CONFLICT ON CONSTRAINT, TRUNCATE,"
+        " COPY by name, ctid and xmin, TABLESAMPLE, GROUP BY its key with other columns beside, WHERE CURRENT OF,"
         " pg_get_serial_sequence, and MERGE before PostgreSQL 17",
-        f"{delta.says}: the versions must name it without its schema, and leave search_path as their role has it",
+        f"{delta.says}: {who} must name it without its schema, and leave search_path as {whose} role has it",
     )
 
 
-def _view(parts: Parts, name: str, columns: Sequence[str]) -> Sequence[str]:
-    listed = ", ".join(map(quote, columns))
+def _view(parts: Parts, name: str, columns: Mapping[str, str]) -> Sequence[str]:
+    """A view with the table's `columns`, each as it is called there."""
+    listed = ", ".join(
+        quote(one) if one == shown else f"{quote(one)} AS {quote(shown)}" for one, shown in columns.items()
+    )
     return (
         f"CREATE VIEW {name} AS SELECT {listed} FROM {parts.behind}",  # noqa: S608 - quoted
         f"SELECT crossfade.copy_grants({literal(parts.behind)}, {literal(name)})",

@@ -17,7 +17,14 @@ from crossfade.model.errors import fail
 from crossfade.schema.annotations import Annotation, misplaced
 from crossfade.schema.catalog import Catalog, Column
 from crossfade.schema.expressions import Expression, Reader, own_column, read_text
-from crossfade.schema.operations import AddedColumn, AlteredColumn, DroppedColumn, RenamedColumn, TableDelta
+from crossfade.schema.operations import (
+    AddedColumn,
+    AlteredColumn,
+    ConvertedColumn,
+    DroppedColumn,
+    RenamedColumn,
+    TableDelta,
+)
 
 
 class Writer(StrEnum):
@@ -37,6 +44,12 @@ class Side:
     exact: bool
     default: Expression | None
     not_null: bool
+    shown: str = ""  # the name by which people know it, where it stands under another one
+
+    @property
+    def label(self) -> str:
+        """Its name, for people."""
+        return self.shown or self.name
 
     @property
     def must_be_given(self) -> bool:
@@ -60,7 +73,11 @@ class TwoWay:
     def says(self) -> str:
         """The group as people write it."""
         kind = (self.policy.value and f"partial: {self.policy}") or "total"
-        old, new = (", ".join(side.name for side in sides) for sides in (self.old, self.new))
+        typed = any(side.shown for side in self.new)
+        old, new = (
+            ", ".join(f"{side.label} {side.type}" if typed else side.name for side in sides)
+            for sides in (self.old, self.new)
+        )
         return f"{old} <-> {new}, {kind}"
 
 
@@ -112,6 +129,8 @@ class Grouping:
         found = Groups()
         for renamed in delta.renamed.values():
             found.two_way.append(self._rename(delta, renamed))
+        for converted in delta.converted.values():
+            found.two_way.append(self._conversion(delta, converted))
         joined: set[str] = set()
         for old, new in _components(delta):
             joined |= {*old, *new}
@@ -149,6 +168,27 @@ class Grouping:
         new = Side(renamed.name, old.type, old.exact, None if volatile else old.default, old.not_null)
         ups, downs = {new.name: own_column(old.name)}, {old.name: own_column(new.name)}
         return TwoWay([old], [new], ups, downs, where=renamed.where)
+
+    def _conversion(self, delta: TableDelta, one: ConvertedColumn) -> TwoWay:
+        old = self._old_side(delta, one.column, one.where)
+        default = one.default if one.new_default else old.default
+        if default is not None and default.volatility == "v" and (one.new_default or not old.not_null):
+            raise fail(
+                "schema-undecided",
+                where=one.where,
+                what=f"who inserted a row without {old.name} cannot be told",
+                reason=f"{old.name} has a default that is another value each time"
+                + ("" if one.new_default else ", and may be NULL"),
+                way="change the type first, and the default or NOT NULL in a release of its own",
+            )
+        volatile = default is not None and default.volatility == "v"
+        new = Side(one.second, one.type, one.exact, None if volatile else default, old.not_null, old.name)
+        ups, downs = {new.name: self._within(one.up, [old.name], one.where)}, {old.name: one.down}
+        _holds(new, one.up, one.where)
+        if one.policy is not Policy.REJECT:
+            _holds(old, one.down, one.where)
+        silent = Writer.OLD if volatile else self._silent([old], [new], ups, one.where)
+        return TwoWay([old], [new], ups, downs, one.policy, silent, one.where)
 
     def _replacement(self, delta: TableDelta, old_names: Sequence[str], new_names: Sequence[str]) -> TwoWay:
         ups, downs = {}, {}

@@ -49,6 +49,11 @@ def hidden(change: str, column: str) -> str:
     return short(f"cf_{change[1:7]}_{column}")
 
 
+def second(change: str, column: str) -> str:
+    """How a column's second form is called until it takes the column's name."""
+    return short(f"cf_{change[1:7]}_new_{column}")
+
+
 def meanwhile(change: str, name: str) -> str:
     """How an index or a constraint is called until the one it takes the place of is gone."""
     return short(f"cf_{change[1:7]}_{name}")

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from crossfade.model.change import Policy
 from crossfade.model.errors import CrossfadeError, fail
+from crossfade.schema.annotations import Annotation
 from crossfade.schema.beside import Beside
 from crossfade.schema.catalog import Catalog, Column, Constraint, Index, Table
 from crossfade.schema.expressions import Expression, Reader
@@ -56,12 +58,35 @@ class DroppedColumn:
 
 @dataclass
 class RetypedColumn:
-    """A column that gets a wider type in place. `unprepared`: no prepared statement that reads it is kept."""
+    """A column that gets another type. `unprepared`: no prepared statement that reads it is kept."""
 
     column: Column
     type: str
     where: str
     unprepared: bool = False
+    exact: bool = False
+    collation: str = ""
+    using: Node | None = None
+    fits: bool = True  # every value of the old type is stored as one of the new type
+    up: Annotation | None = None
+    down: Annotation | None = None
+
+
+@dataclass
+class ConvertedColumn:
+    """A column whose values get another type in a second column, which takes its name at detach."""
+
+    column: Column
+    type: str
+    exact: bool
+    where: str
+    second: str  # what the second column is called until then
+    up: Expression  # over the column
+    down: Expression  # over the second column
+    policy: Policy
+    collation: str = ""
+    new_default: bool = False
+    default: Expression | None = None
 
 
 @dataclass
@@ -135,12 +160,13 @@ class TableDelta:
     renamed: dict[str, RenamedColumn] = field(default_factory=dict)  # by the old name
     dropped: dict[str, DroppedColumn] = field(default_factory=dict)
     retyped: dict[str, RetypedColumn] = field(default_factory=dict)
+    converted: dict[str, ConvertedColumn] = field(default_factory=dict)
     behind: str = ""  # how it is called from expand to purge, where a view of its name stands before it
 
     @property
     def reshaped(self) -> bool:
         """Whether what SELECT * gives becomes something else."""
-        return bool(self.added or self.renamed or self.dropped or self.retyped)
+        return bool(self.added or self.renamed or self.dropped or self.retyped or self.converted)
 
     @property
     def says(self) -> str:

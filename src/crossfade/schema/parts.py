@@ -60,6 +60,7 @@ class Parts:
     binds: list[str] = field(default_factory=list)  # what binds with it, for people
     unhide: list[str] = field(default_factory=list)
     hidden: dict[str, str] = field(default_factory=dict)  # column -> how it is called meanwhile
+    taken: dict[str, str] = field(default_factory=dict)  # second column -> the name that it takes at detach
     purge: list[str] = field(default_factory=list)  # after the columns went
     loosened: list[str] = field(default_factory=list)  # columns whose NOT NULL is off meanwhile
     let_go: list[str] = field(default_factory=list)  # at purge, before what is dropped is copied
@@ -77,6 +78,11 @@ class Parts:
     def behind(self) -> str:
         """The table, quoted, as it is called between two units: where a view has its name, another name."""
         return quote_table(self.delta.table.schema, self.delta.behind or self.delta.table.name)
+
+    @property
+    def called(self) -> dict[str, str]:
+        """How columns are called from detach to purge that had another name before."""
+        return {**self.hidden, **self.taken}
 
     def add(self, added: AddedColumn, rest: str = "") -> None:
         """Add a column, and take it back on the way back."""
@@ -96,3 +102,10 @@ class Parts:
         rename = f"ALTER TABLE {self.quoted} RENAME COLUMN"
         self.hide.append(f"{rename} {quote(column)} TO {quote(called)}")
         self.unhide.append(f"{rename} {quote(called)} TO {quote(column)}")
+
+    def take_name(self, second: str, column: str) -> None:
+        """Give a second column the name of the one that it takes the place of, which is out of sight by then."""
+        self.taken[second] = column
+        rename = f"ALTER TABLE {self.quoted} RENAME COLUMN"
+        self.hide.append(f"{rename} {quote(second)} TO {quote(column)}")
+        self.unhide.append(f"{rename} {quote(column)} TO {quote(second)}")

@@ -30,6 +30,7 @@ from crossfade.schema.recipes import (
     alter_column,
     change_type,
     comment_and_grant,
+    convert_column,
     create_index,
     create_table,
     drop_column,
@@ -78,9 +79,7 @@ def plan_change(name: str, sources: Sequence[Source], catalog: Catalog, options:
     grouping = Grouping(net.catalog, options.has_lane_roles, policies(annotations))
     both_changed = Writer(options.both_changed)
     deltas = [net.tables[key] for key in sorted(net.tables)]
-    fronted = options.star_queries == "some" and fronting.put_behind(
-        net, name, has_lane_roles=options.has_lane_roles, has_pooler=options.has_pooler
-    )
+    viewed = _put_views(net, name, grouping, options)
     planned = [_plan_table(id, delta, grouping, both_changed) for delta in deltas]
     parts = [one for one, _ in planned]
     units = [one for _, one in planned]
@@ -95,7 +94,7 @@ def plan_change(name: str, sources: Sequence[Source], catalog: Catalog, options:
         expand=(
             *_beside(net, When.EARLY),
             *(_named_as_written(create_table.plan(one), net) for one in created),
-            *(fronting.enter(id) if fronted else ()),
+            *(fronting.enter(id) if viewed else ()),
             *_all(units, "expand"),
             *_beside(net, When.LATE),
             *early,
@@ -116,7 +115,7 @@ def plan_change(name: str, sources: Sequence[Source], catalog: Catalog, options:
             *_last(net, late=False),
             *_all(units, "purge"),
             *(one.purge for one in gone),
-            *(fronting.leave(id) if fronted else ()),
+            *(fronting.leave(id) if viewed else ()),
             *_last(net, late=True),
         ),
         mappings=tuple(mapping for one in parts for mapping in one.mappings),
@@ -130,12 +129,22 @@ def plan_change(name: str, sources: Sequence[Source], catalog: Catalog, options:
             *(note for one in net.beside for note in one.notes),
             *(note for one in gone for note in one.notes),
         ),
-        shapes=shapes(id) if fronted else "",
+        shapes=shapes(id) if viewed else "",
     ).check_invariants()
     tables = sorted({table for listed in change.retypes().values() for table in listed})
     if tables and options.star_queries != "none":
         raise fail("star-queries-unknown", name=name, tables=", ".join(tables))
     return change
+
+
+def _put_views(net: NetChange, name: str, grouping: Grouping, options: PlanOptions) -> bool:
+    """Give the versions the views that they need to find each its own shape; whether there are any."""
+    lanes, pooler = options.has_lane_roles, options.has_pooler
+    deltas = [net.tables[key] for key in sorted(net.tables)]
+    for delta in deltas:
+        change_type.settle(net, delta, grouping.policies, has_lane_roles=lanes, has_pooler=pooler)
+    fronted = options.star_queries == "some" and fronting.put_behind(net, name, has_lane_roles=lanes, has_pooler=pooler)
+    return fronted or any(delta.converted for delta in deltas)
 
 
 def _id(script: Script) -> str:
@@ -149,17 +158,20 @@ def _plan_table(id: str, delta: TableDelta, grouping: Grouping, both_changed: Wr
     groups = grouping.groups(delta)
     parts = Parts(id, delta)
     pair = Pair(id, delta.table, groups, both_changed, {})
-    renamed = {one.name: rename_column.new_column(parts, one) for one in delta.renamed.values()}
+    beside = {one.name: rename_column.new_column(parts, one) for one in delta.renamed.values()}
+    beside |= {one.second: convert_column.new_column(parts, one) for one in delta.converted.values()}
     for retyped in delta.retyped.values():
         change_type.plan(parts, retyped)
     for group in groups.two_way:
-        added = {side.name: renamed.get(side.name) or delta.added[side.name] for side in group.new}
+        added = {side.name: beside.get(side.name) or delta.added[side.name] for side in group.new}
         for side in group.old:
             if side.name in delta.dropped:
                 drop_column.may_go(parts, delta.dropped[side.name])
         for side in group.new:
             added[side.name].default = side.default
         two_way.plan(parts, group, pair, added)
+        if group.old[0].name in delta.converted:
+            convert_column.take_name(parts, delta.converted[group.old[0].name], group)
     for one in groups.derived:
         if one.dropped:
             drop_column.plan_derived(parts, delta.dropped[one.side.name], one)
@@ -180,7 +192,7 @@ def _plan_table(id: str, delta: TableDelta, grouping: Grouping, both_changed: Wr
         add_constraint.plan_validation(parts, name, one_there.definition)
     rename_column.carry_over(parts, grouping.catalog)
     after = replace(groups, filled=[one for one in groups.filled if one.drops])
-    return parts, table_units(parts, pair, Pair(id, delta.table, after, both_changed, parts.hidden))
+    return parts, table_units(parts, pair, Pair(id, delta.table, after, both_changed, parts.called))
 
 
 def _indexes(net: NetChange) -> tuple[Sequence[Unit], Sequence[Unit], Sequence[Unit]]:
@@ -190,9 +202,10 @@ def _indexes(net: NetChange) -> tuple[Sequence[Unit], Sequence[Unit], Sequence[U
     unique: list[Unit] = []
     for index in net.indexes:
         delta = net.tables.get((index.table.schema, index.table.name))
-        filled = {*delta.added, *(one.name for one in delta.renamed.values())} if delta else set()
+        filled = {*delta.added, *(one.name for one in delta.renamed.values()), *delta.converted} if delta else set()
+        names = {old: one.second for old, one in delta.converted.items()} if delta else {}
         (unique if index.unique else late if index.columns & filled else early).append(
-            create_index.plan(index, delta.behind if delta else "")
+            create_index.plan(index, delta.behind if delta else "", names)
         )
     return early, late, unique
 

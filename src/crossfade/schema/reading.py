@@ -262,7 +262,7 @@ def _annotate(net: NetChange, annotation: Annotation) -> None:
         return
     delta = net.delta_of(annotation.schema, annotation.table, annotation.where)
     column, where = annotation.column, annotation.where
-    if alter_column.annotate(net, delta, annotation):
+    if alter_column.annotate(net, delta, annotation) or change_type.annotate(delta, annotation):
         return
     if annotation.verb in ("up", "partial"):
         if column not in delta.added:

@@ -90,11 +90,18 @@ class Pair:
     def _insert(self) -> list[str]:
         lines: list[str] = []
         for group in self.groups.two_way:
-            lines += _if(self.out_of_step(group), self._insert_two_way(group))
+            lacking = self._lacking(group)
+            lines += _if(" OR ".join([self.out_of_step(group), *lacking]), self._insert_two_way(group))
         lines += self._fill()
         for one in self.groups.derived:
             lines += _if(f"NOT ({self._given([one.side])})", self._set_derived(one))
         return lines
+
+    def _lacking(self, group: TwoWay) -> list[str]:
+        """Whether an old column that takes no NULL was left out, where NULL goes up as a value."""
+        if all(up.nulls_pass for up in group.ups.values()):
+            return []
+        return [f"{self._cell('new', side.name)} IS NULL" for side in group.old if side.must_be_given]
 
     def _insert_two_way(self, group: TwoWay) -> list[str]:
         up, down = self._carry_up(group), self._carry_down(group)
@@ -183,19 +190,19 @@ class Pair:
         return [*lines, *_if(self.out_of_step(group), answer)]
 
     def _reject(self, group: TwoWay) -> list[str]:
-        old, new = (", ".join(side.name for side in sides) for sides in (group.old, group.new))
+        old, new = (", ".join(side.label for side in sides) for sides in (group.old, group.new))
         name = f"{self.table.schema}.{self.table.name}"
         message = f"the value of {new} in {name} has no counterpart in {old}, which the version before still reads"
         return [
             f"RAISE EXCEPTION USING ERRCODE = 'check_violation', MESSAGE = {literal(message)},"
             f" SCHEMA = {literal(self.table.schema)}, TABLE = {literal(self.table.name)},"
-            f" COLUMN = {literal(group.new[0].name)};"
+            f" COLUMN = {literal(group.new[0].label)};"
         ]
 
     def _note(self, group: TwoWay, kind: str) -> list[str]:
         data = ", ".join(
             f"{literal(word)}, pg_catalog.jsonb_build_object("
-            + ", ".join(f"{literal(side.name)}, {self._cell('new', side.name)}" for side in sides)
+            + ", ".join(f"{literal(side.label)}, {self._cell('new', side.name)}" for side in sides)
             + ")"
             for word, sides in (("old", group.old), ("new", group.new))
         )

@@ -70,7 +70,7 @@ def _expand(parts: Parts, pair: Pair) -> Sequence[Unit]:
         undo=(*front.away, *dropped, *reversed(parts.light_back), *reversed(parts.take_back), *check),
         locks=tuple((table, _BLOCKS) for table in sorted({parts.quoted, *parts.pointed})),
     )
-    if parts.delta.added or parts.delta.renamed or parts.delta.retyped:
+    if parts.delta.added or parts.delta.renamed or parts.delta.retyped or parts.delta.converted:
         main = _retypes(parts, main)
     return (*_way_back(parts), main, *front.for_new_lane)
 
@@ -202,9 +202,10 @@ def _hide(parts: Parts, pair: Pair, pair_hidden: Pair) -> Sequence[Unit]:
     do, undo = list(parts.hide), list(parts.unhide)
     table = f"ALTER TABLE {parts.quoted}"
     for column in parts.late_not_null:
-        do.append(f"{table} ALTER COLUMN {quote(column)} SET NOT NULL")
+        name = quote(parts.called.get(column, column))
+        do.append(f"{table} ALTER COLUMN {name} SET NOT NULL")
         do.append(f"{table} DROP CONSTRAINT IF EXISTS {quote(_not_null_name(parts, column))}")
-        undo.append(f"{table} ALTER COLUMN {quote(column)} DROP NOT NULL")
+        undo.append(f"{table} ALTER COLUMN {name} DROP NOT NULL")
     takes = [unit.key for unit in parts.unique if unit.concurrent]  # such an index goes with its constraint
     if parts.late_not_null:  # their checks are gone, so that all of the unit goes that added them
         takes += [unit.key for unit in _strict(parts)]

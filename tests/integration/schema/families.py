@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+from families_types import TYPES
 from recipe_world import Recipe, Row
 
 TEXTS = ["", "a", "B", "it's", 'a "b"', "né", "x\\y", "$crossfade$"]
@@ -613,4 +614,4 @@ THROUGH_VIEWS = [
     for one in WITH_COLUMNS
     if "crossfade: retype" not in one.change
 ]
-FAMILIES = [*_PLAIN, *COLUMNS, *CONSTRAINTS, *TABLES, *BESIDE, *FOLDED, *THROUGH_VIEWS]
+FAMILIES = [*_PLAIN, *COLUMNS, *TYPES, *CONSTRAINTS, *TABLES, *BESIDE, *FOLDED, *THROUGH_VIEWS]

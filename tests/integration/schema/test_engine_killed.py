@@ -27,6 +27,14 @@ def start(walk, act: str, **hook) -> BaseProcess:
     return child
 
 
+def run(walk, act: str, moment: str) -> int:
+    """One act in a process that dies at the next row; its exit code."""
+    child = start(walk, act, **{moment: die})
+    child.join()
+    assert child.exitcode in (0, -signal.SIGKILL)
+    return child.exitcode
+
+
 def comes_true(holds, what: str) -> None:
     end_s = time.monotonic() + 60
     while not holds():

@@ -38,13 +38,14 @@ ALTER TABLE orders DROP COLUMN amount;
 ALTER TABLE orders ADD COLUMN kind text;
 UPDATE orders SET kind = left(code, 1) WHERE kind IS NULL;
 CREATE INDEX orders_kind ON orders (kind);
+ALTER TABLE labels ALTER COLUMN weight TYPE bigint;
 ALTER TABLE labels ADD COLUMN colour text NOT NULL DEFAULT 'grey';
 -- crossfade: reads-null orders.amount
 """
 ITEMS = ("order_id", "id")
 COLUMNS = {
-    "old": {"orders": ("id", "reference", "amount"), "labels": ("name",), "items": ITEMS},
-    "new": {"orders": ("id", "code", "kind"), "labels": ("name", "colour"), "items": ITEMS},
+    "old": {"orders": ("id", "reference", "amount"), "labels": ("name", "weight"), "items": ITEMS},
+    "new": {"orders": ("id", "code", "kind"), "labels": ("name", "weight", "colour"), "items": ITEMS},
 }
 TEXT = {"old": "reference", "new": "code"}
 CONNECTIONS = 3  # a version
@@ -160,7 +161,7 @@ def service_of(walk: Any) -> Any:
         rest = home.admin_url.split("@", 1)[1]
         with psycopg.connect(home.admin_url, autocommit=True) as admin:
             admin.execute("CREATE TABLE items (id serial PRIMARY KEY, order_id bigint REFERENCES orders)")
-            admin.execute("CREATE TABLE labels (name text PRIMARY KEY)")
+            admin.execute("CREATE TABLE labels (name text PRIMARY KEY, weight int NOT NULL DEFAULT 1)")
             admin.execute("INSERT INTO labels VALUES ('one')")
             for shape in ("old", "new"):
                 role, password = f"{shape}_{secrets.token_hex(4)}", secrets.token_hex(8)

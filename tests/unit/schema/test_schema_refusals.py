@@ -14,7 +14,7 @@ from crossfade.schema.catalog import Index, Referrer, Table, Trigger
 from crossfade.schema.recipes.run_data import SAY_IT
 
 sys.path.insert(0, str(Path(__file__).parent))
-from schema_values import HELD, ID, ORDERS, plan
+from schema_values import HELD, ID, ORDERS, column, plan
 
 KEPT = Table(
     "public",
@@ -432,26 +432,26 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "type change": (
         "ALTER TABLE orders ALTER COLUMN id TYPE numeric",
-        {},
+        {"lanes": False},
         "error[schema-not-staged]: 7.sql:1: changing public.orders.id from bigint to numeric has no safe form yet\n"
         "  reason: it rewrites the table under a lock that blocks everybody, and while both versions live one name"
-        " would mean two types\n"
+        " would mean two types; versions find their shape by the role that they connect as, and the lanes share one\n"
         "hint: take a new name, and the old one again in a later release: ALTER TABLE orders ADD COLUMN id_new"
         " numeric NOT NULL, DROP COLUMN id; with -- crossfade: up orders.id_new = id::numeric"
         " and -- crossfade: down orders.id = id_new::bigint",
     ),
     "type change with another value": (
         "ALTER TABLE orders ALTER COLUMN note TYPE int USING length(note)",
-        {},
+        {"lanes": False},
         "error[schema-not-staged]: 7.sql:1: changing public.orders.note from text to int has no safe form yet\n"
         "  reason: it rewrites the table under a lock that blocks everybody, and while both versions live one name"
-        " would mean two types\n"
+        " would mean two types; versions find their shape by the role that they connect as, and the lanes share one\n"
         "hint: take a new name, and the old one again in a later release: ALTER TABLE orders ADD COLUMN note_new"
         " int, DROP COLUMN note; with -- crossfade: up orders.note_new = length(note)"
         " and -- crossfade: down orders.note = EXPRESSION",
     ),
     "type change of what is held": (
-        "ALTER TABLE orders ALTER COLUMN note TYPE varchar",
+        "ALTER TABLE orders ALTER COLUMN note TYPE varchar; -- crossfade: retype orders.note",
         {},
         "error[schema-not-staged]: 7.sql:1: changing the type of public.orders.note has no safe form yet\n"
         "  reason: PostgreSQL refuses it, or reads the table under a lock that blocks everybody, because of"
@@ -461,7 +461,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "type change that a prepared statement may see": (
         "ALTER TABLE log ALTER COLUMN line TYPE varchar",
-        {},
+        {"lanes": False},
         "error[schema-undecided]: 7.sql:1: whether a live version has prepared a statement that reads public.log.line"
         " is not known\n"
         "  reason: such a statement fails once in its session when the type changes, whichever columns it names\n"
@@ -469,6 +469,73 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         " else take a new name, and the old one again in a later release: ALTER TABLE log ADD COLUMN line_new"
         " varchar, DROP COLUMN line; with -- crossfade: up log.line_new = line::varchar"
         " and -- crossfade: down log.line = line_new::text",
+    ),
+    "type change behind a pooler": (
+        "ALTER TABLE orders ALTER COLUMN amount TYPE text",
+        {"pooler": True},
+        "error[schema-not-staged]: 7.sql:1: changing public.orders.amount from numeric to text has no safe form yet\n"
+        "  reason: it rewrites the table under a lock that blocks everybody, and while both versions live one name"
+        " would mean two types; a pooler gives a version sessions that were opened for the one before, which find the"
+        " other shape\n"
+        "hint: take a new name, and the old one again in a later release: ALTER TABLE orders ADD COLUMN amount_new"
+        " text, DROP COLUMN amount; with -- crossfade: up orders.amount_new = amount::text"
+        " and -- crossfade: down orders.amount = amount_new::numeric",
+    ),
+    "type change of a key": (
+        "ALTER TABLE orders ALTER COLUMN id TYPE numeric",
+        {},
+        "error[schema-not-staged]: 7.sql:1: changing the type of public.orders.id has no safe form yet\n"
+        "  reason: this hangs on it and does not come along: primary key orders_pkey\n"
+        "hint: keep the type, and convert it in the version's code; or take these away in a release before",
+    ),
+    "type change with a constraint": (
+        "ALTER TABLE log ALTER tag TYPE varchar(3) USING left(tag, 3); ALTER TABLE log ADD CHECK (tag <> 'a');",
+        {},
+        "error[schema-not-staged]: 7.sql:1: changing the type of public.log.tag, with what the same change makes of it,"
+        " has no safe form yet\n"
+        "  reason: while both versions live the name means two types, and this would hold on to one of them: constraint"
+        " log_tag_check\n"
+        "hint: change the type in this release, and the rest in the next one",
+    ),
+    "type change with a value that has none": (
+        "ALTER TABLE log ALTER line TYPE int USING line::int",
+        {},
+        "error[schema-undecided]: 7.sql:1: what public.log.line holds as int for each text of the old version is not"
+        " known\n"
+        "  reason: the old version's write of a value that has none would fail\n"
+        "hint: say it for every value: -- crossfade: up log.line = CASE WHEN \"line\" ~ '^(0|-?[1-9][0-9]{0,8})$' THEN"
+        " line::int ELSE EXPRESSION END",
+    ),
+    "type change by a cast that nobody knows": (
+        "ALTER TABLE log ALTER line TYPE date",
+        {},
+        "error[schema-undecided]: 7.sql:1: what public.log.line holds as date for each text of the old version is not"
+        " known\n"
+        "  reason: whether each text has a date is not known\n"
+        "hint: say it for every value: -- crossfade: up log.line = EXPRESSION",
+    ),
+    "type change with one way alone": (
+        "ALTER TABLE log ALTER line TYPE int USING length(line)",
+        {},
+        "error[schema-undecided]: 7.sql:1: what the old version reads in public.log.line, as text, where the new one"
+        " writes int, is not known\n"
+        "  reason: what gives a value back is not known\n"
+        "hint: say it, over line as int: -- crossfade: down log.line = EXPRESSION",
+    ),
+    "type change that records what NOT NULL keeps out": (
+        "ALTER TABLE sums ALTER amount TYPE bigint; -- crossfade: partial sums.amount record",
+        {"tables": [Table("public", "sums", (column("amount", "integer", not_null=True),))]},
+        "error[schema-undecided]: 7.sql:1: what the old version reads in public.sums.amount, as integer, where the new"
+        " one writes bigint, is not known\n"
+        "  reason: amount takes no NULL, and a value without counterpart is recorded\n"
+        "hint: say it, over amount as bigint: -- crossfade: down sums.amount = EXPRESSION",
+    ),
+    "type change and default together, another one each time": (
+        "ALTER TABLE log ALTER line TYPE varchar, ALTER line SET DEFAULT gen_random_uuid()",
+        {},
+        "error[schema-undecided]: 7.sql:1: who inserted a row without line cannot be told\n"
+        "  reason: line has a default that is another value each time\n"
+        "hint: change the type first, and the default or NOT NULL in a release of its own",
     ),
     "type of a new column with USING": (
         "ALTER TABLE log ADD COLUMN x int; ALTER TABLE log ALTER COLUMN x TYPE text USING 'a'",

@@ -1,4 +1,4 @@
-"""Changing a column's type: in place at expand where only the catalog changes, else refused with another way.
+"""Changing a column's type: in place at expand where only the catalog changes, else in a second column.
 
 Rule: in place means no row is read or written: nothing but the catalog says how long a value may be. A type that both
 versions would need under one name at once has no place in one table. A prepared statement that reads the column fails
@@ -11,20 +11,21 @@ The way back narrows the type again where that is exact and quick; else the wide
 from __future__ import annotations
 
 from crossfade.model.errors import CrossfadeError, fail
+from crossfade.schema.annotations import Annotation
+from crossfade.schema.casts import Shape, shape
 from crossfade.schema.catalog import Column
 from crossfade.schema.naming import literal, quote
 from crossfade.schema.operations import NetChange, RetypedColumn, TableDelta, no_column
 from crossfade.schema.parser import (
     Node,
     copied,
-    parse_expression,
     parse_statement,
     print_expression,
     unwrap,
     words,
 )
 from crossfade.schema.parts import Parts
-from crossfade.schema.recipes import add_column
+from crossfade.schema.recipes import add_column, convert_column
 
 SMALL_BYTES = 1024 * 1024  # with its indexes: what the way back may rewrite under a lock
 _LENGTH = ("varchar", "varbit")
@@ -43,16 +44,52 @@ def read(net: NetChange, delta: TableDelta, command: Node, where: str) -> None:
         return
     column = delta.table.column(delta.old_name(command.name))
     assert column is not None
-    type, _ = add_column.column_type(net, definition.type_name, column.name, where)
+    type, exact = add_column.column_type(net, definition.type_name, column.name, where)
     using = definition.raw_default if definition.HasField("raw_default") else None
     plain = using is None or _only_cast(using, column.name)
-    old, new = _shape(column.type), _shape(type)
+    old, new = shape(column.type), shape(type)
     if plain and old == new and not definition.HasField("coll_clause"):
         return
-    if not plain or definition.HasField("coll_clause") or column.name != command.name or not fits(old, new):
-        raise _elsewhere(delta, column, type, None if plain else using, where)
-    _held(delta, column, where)
-    delta.retyped[column.name] = RetypedColumn(column, type, where)
+    collation, in_place = "", plain and not definition.HasField("coll_clause") and fits(old, new)
+    if definition.HasField("coll_clause"):
+        collation = ".".join(quote(part) for part in words(definition.coll_clause.collname))
+    if column.name != command.name:
+        raise _elsewhere(delta, column, type, None if plain else using, where, "one change gives it another name, too")
+    exact = exact and not collation
+    delta.retyped[column.name] = RetypedColumn(
+        column, type, where, False, exact, collation, using and copied(using), in_place
+    )
+
+
+def annotate(delta: TableDelta, annotation: Annotation) -> bool:
+    """Take over what is said of a column with another type; False if it is said of another."""
+    retyped = delta.retyped.get(annotation.column)
+    if retyped is None or annotation.verb not in ("up", "down", "partial"):
+        return False
+    if annotation.verb == "up":
+        retyped.up = annotation
+    elif annotation.verb == "down":
+        retyped.down = annotation
+    return True
+
+
+def settle(
+    net: NetChange, delta: TableDelta, policies: convert_column.Policies, *, has_lane_roles: bool, has_pooler: bool
+) -> None:
+    """Tell what changes in place from what is converted in a second column. Raises what either does."""
+    for name, retyped in list(delta.retyped.items()):
+        if retyped.fits and retyped.unprepared:
+            _held(delta, retyped.column, retyped.where)
+            continue
+        why_not = convert_column.may_not(delta, has_lane_roles=has_lane_roles, has_pooler=has_pooler)
+        if not why_not:
+            delta.converted[name] = convert_column.convert(net, delta, retyped, policies)
+            del delta.retyped[name]
+        elif retyped.fits:
+            _held(delta, retyped.column, retyped.where)
+        else:
+            using = None if retyped.using is None or _only_cast(retyped.using, name) else retyped.using
+            raise _elsewhere(delta, retyped.column, retyped.type, using, retyped.where, why_not)
 
 
 def plan(parts: Parts, retyped: RetypedColumn) -> None:
@@ -60,7 +97,7 @@ def plan(parts: Parts, retyped: RetypedColumn) -> None:
     delta, column = parts.delta, retyped.column
     name, says = quote(column.name), f"{delta.says}.{column.name}"
     if column.name in delta.renamed:
-        raise _elsewhere(delta, column, retyped.type, None, retyped.where)
+        raise _elsewhere(delta, column, retyped.type, None, retyped.where, "one change gives it another name, too")
     if not retyped.unprepared:
         raise fail(
             "schema-undecided",
@@ -74,7 +111,7 @@ def plan(parts: Parts, retyped: RetypedColumn) -> None:
     back = f"{alter} {column.type}"
     if column.default is not None:
         back += f"; ALTER TABLE {parts.quoted} ALTER COLUMN {name} SET DEFAULT {column.default}"
-    old, new = _shape(column.type), _shape(retyped.type)
+    old, new = shape(column.type), shape(retyped.type)
     parts.says.append(f"widen {column.name} to {retyped.type}")
     parts.expand.append(f"{alter} {retyped.type}")
     if fits(new, old):
@@ -93,7 +130,7 @@ def plan(parts: Parts, retyped: RetypedColumn) -> None:
         )
 
 
-def fits(old: tuple[str, tuple[int, ...]], new: tuple[str, tuple[int, ...]]) -> bool:
+def fits(old: Shape, new: Shape) -> bool:
     """Whether PostgreSQL takes every value of the old type as it is stored for one of the new type."""
     (kind, mods), (to, limits) = old, new
     if kind == to and mods == limits:
@@ -115,19 +152,8 @@ def fits(old: tuple[str, tuple[int, ...]], new: tuple[str, tuple[int, ...]]) -> 
     return False
 
 
-def _shape(type: str) -> tuple[str, tuple[int, ...]]:
-    """A type's name and its limits; one that is an array, or has other limits, is like no other."""
-    _, cast = unwrap(parse_expression(f"CAST(NULL AS {type})"))
-    name = ".".join(words(cast.type_name.names)).removeprefix("pg_catalog.")
-    mods = [unwrap(one) for one in cast.type_name.typmods]
-    plain = all(kind == "a_const" and (one.HasField("ival") or one.HasField("fval")) for kind, one in mods)
-    if cast.type_name.array_bounds or not plain:
-        return type, ()
-    return name, tuple(one.ival.ival for _, one in mods)
-
-
 def _exceeds(name: str, old: str, new: str) -> str:
-    kind, mods = _shape(old)
+    kind, mods = shape(old)
     if kind == "numeric":
         digits, scale = (*mods, 0)[:2]
         limit = f"(10::pg_catalog.numeric ^ {digits - scale})"
@@ -179,13 +205,15 @@ def _held(delta: TableDelta, column: Column, where: str) -> None:
         )
 
 
-def _elsewhere(delta: TableDelta, column: Column, type: str, using: Node | None, where: str) -> CrossfadeError:
+def _elsewhere(
+    delta: TableDelta, column: Column, type: str, using: Node | None, where: str, why: str
+) -> CrossfadeError:
     return fail(
         "schema-not-staged",
         where=where,
         what=f"changing {delta.says}.{column.name} from {column.type} to {type}",
         reason="it rewrites the table under a lock that blocks everybody, and while both versions live one name would"
-        " mean two types",
+        f" mean two types; {why}",
         way=_another_way(delta, column, type, using),
     )
 

@@ -11,7 +11,17 @@ from crossfade.model.change import Unit
 from crossfade.model.errors import fail
 from crossfade.schema.naming import literal, quote_table, short
 from crossfade.schema.operations import NetChange, NewIndex, no_column
-from crossfade.schema.parser import Node, Statement, copied, every, kind_of, print_statement, unwrap, words
+from crossfade.schema.parser import (
+    Node,
+    Statement,
+    column_ref,
+    copied,
+    every,
+    kind_of,
+    print_statement,
+    unwrap,
+    words,
+)
 from crossfade.schema.recipes import create_table
 
 
@@ -50,9 +60,10 @@ def read(net: NetChange, statement: Statement) -> None:
     net.indexes.append(NewIndex(delta.table, name, node, node.unique, columns, where))
 
 
-def plan(index: NewIndex, behind: str = "") -> Unit:
-    """The unit that builds it, on the table or on what it is called behind a view."""
+def plan(index: NewIndex, behind: str = "", names: dict[str, str] | None = None) -> Unit:
+    """The unit that builds it, on the table or on what it is called behind a view, over columns with other `names`."""
     node = copied(index.node)
+    rename_columns(node, names or {})
     node.relation.relname = behind or node.relation.relname
     return build(index.table.schema, index.name, print_statement("index_stmt", node))
 
@@ -71,6 +82,16 @@ def build(schema: str, name: str, statement: str) -> Unit:
         f" WHERE indexrelid = pg_catalog.to_regclass({literal(whole)}) AND indisvalid)",
         wreck=(drop,),
     )
+
+
+def rename_columns(node: Node, names: dict[str, str]) -> None:
+    """Let an index be over other columns."""
+    for message in list(every(node)):
+        kind = message.DESCRIPTOR.name
+        if kind == "IndexElem" and message.name in names:
+            message.name = names[message.name]
+        elif kind == "ColumnRef" and words(message.fields)[-1] in names:
+            message.CopyFrom(column_ref(names[words(message.fields)[-1]]).column_ref)
 
 
 def _chosen_name(node: Node) -> str:

@@ -32,7 +32,10 @@ def create_type(net: NetChange, statement: Statement) -> None:
         raise taken(statement.where, kind, name)
     catalog = net.catalog
     domains = catalog.domains | {name} if kind == "domain" and node.constraints else catalog.domains
-    net.catalog = replace(catalog, types=catalog.types | {name}, domains=domains)
+    enums = catalog.enums
+    if statement.kind == "create_enum_stmt":
+        enums = {**enums, name: words(node.vals)}
+    net.catalog = replace(catalog, types=catalog.types | {name}, domains=domains, enums=enums)
     text = print_statement(statement.kind, node)
     drop = drop_type(kind, schema, bare, f"{net.change}_{schema}_{bare}")
     net.beside.append(Beside(kind, name, When.EARLY, f"create {kind} {name}", [text], [drop], statement.where))
@@ -52,6 +55,9 @@ def add_value(net: NetChange, statement: Statement) -> None:
             way=f"ALTER TYPE {name} ADD VALUE {literal(node.new_val)}, let the new version write that, and UPDATE the"
             " rows when no live version uses the old one",
         )
+    labels = net.catalog.enums.get(name, ())
+    if node.new_val not in labels:
+        net.catalog = replace(net.catalog, enums={**net.catalog.enums, name: (*labels, node.new_val)})
     del node.type_name[:]
     for part in (schema, bare):
         node.type_name.add().string.sval = part

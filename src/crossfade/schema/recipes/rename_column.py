@@ -7,13 +7,13 @@ or a check gets its own name when the one it takes the place of is gone. What ca
 from __future__ import annotations
 
 from crossfade.model.errors import fail
-from crossfade.schema.catalog import Catalog, Constraint, Index
+from crossfade.schema.catalog import Catalog, Column, Constraint, Index
 from crossfade.schema.expressions import Reader
 from crossfade.schema.naming import literal, meanwhile, quote, quote_table
-from crossfade.schema.operations import AddedColumn, RenamedColumn
-from crossfade.schema.parser import Node, column_ref, every, parse_expression, parse_statement, print_statement, words
+from crossfade.schema.operations import AddedColumn, RenamedColumn, TableDelta
+from crossfade.schema.parser import parse_expression, parse_statement, print_statement
 from crossfade.schema.parts import LateCheck, Parts
-from crossfade.schema.recipes.create_index import build
+from crossfade.schema.recipes.create_index import build, rename_columns
 
 _KINDS = {"p": "primary key", "f": "foreign key", "u": "unique constraint", "x": "exclusion constraint"}
 
@@ -21,7 +21,8 @@ _KINDS = {"p": "primary key", "f": "foreign key", "u": "unique constraint", "x":
 def new_column(parts: Parts, renamed: RenamedColumn) -> AddedColumn:
     """The column under the new name, with what hangs on it. Raises `schema-not-staged`."""
     column = renamed.column
-    _refuse_what_stays_behind(parts, renamed)
+    way = "keep the name in the database, and map the new one in the version's code"
+    refuse_what_stays_behind(parts.delta, column, renamed.where, "renaming", way)
     added = AddedColumn(renamed.name, column.type, column.exact, renamed.where, column.collation, column.not_null)
     target = f"{parts.quoted}.{quote(renamed.name)}"
     if column.comment is not None:
@@ -32,9 +33,10 @@ def new_column(parts: Parts, renamed: RenamedColumn) -> AddedColumn:
 
 
 def carry_over(parts: Parts, catalog: Catalog) -> None:
-    """Build the indexes and checks of all renamed columns of the table anew."""
+    """Build the indexes and checks of all renamed and converted columns of the table anew."""
     delta = parts.delta
     names = {old: one.name for old, one in delta.renamed.items()}
+    names |= {old: one.second for old, one in delta.converted.items()}
     for index in delta.table.indexes:
         if index.name in delta.gone_indexes:
             continue
@@ -50,7 +52,7 @@ def _carry_index(parts: Parts, index: Index, names: dict[str, str]) -> None:
     schema = parts.delta.table.schema
     called = meanwhile(parts.change, index.name)
     node = parse_statement(index.definition)
-    _rename_columns(node, names)
+    rename_columns(node, names)
     node.idxname, node.concurrent = called, True
     node.relation.relname = parts.delta.behind or node.relation.relname
     parts.settle.append(build(schema, called, print_statement("index_stmt", node)))
@@ -72,17 +74,9 @@ def _carry_check(parts: Parts, constraint: Constraint, names: dict[str, str], ca
     parts.late_checks.append(LateCheck(constraint.name, meanwhile(parts.change, constraint.name), definition))
 
 
-def _rename_columns(node: Node, names: dict[str, str]) -> None:
-    for message in list(every(node)):
-        kind = message.DESCRIPTOR.name
-        if kind == "IndexElem" and message.name in names:
-            message.name = names[message.name]
-        elif kind == "ColumnRef" and words(message.fields)[-1] in names:
-            message.CopyFrom(column_ref(names[words(message.fields)[-1]]).column_ref)
-
-
-def _refuse_what_stays_behind(parts: Parts, renamed: RenamedColumn) -> None:
-    table, column = parts.delta.table, renamed.column
+def refuse_what_stays_behind(delta: TableDelta, column: Column, where: str, doing: str, way: str) -> None:
+    """Refuse what cannot come along to a second column yet. Raises `schema-not-staged`."""
+    table = delta.table
     stays = [
         f"{_KINDS[one.kind]} {one.name}"
         for one in table.constraints
@@ -99,8 +93,8 @@ def _refuse_what_stays_behind(parts: Parts, renamed: RenamedColumn) -> None:
     if stays:
         raise fail(
             "schema-not-staged",
-            where=renamed.where,
-            what=f"renaming {parts.delta.says}.{column.name}",
+            where=where,
+            what=f"{doing} {delta.says}.{column.name}",
             reason=f"this hangs on it and does not come along: {', '.join(stays)}",
-            way="keep the name in the database, and map the new one in the version's code",
+            way=way,
         )

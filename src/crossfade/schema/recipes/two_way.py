@@ -46,6 +46,7 @@ def plan(parts: Parts, group: TwoWay, pair: Pair, added: dict[str, AddedColumn])
         parts.notes.append(
             f"{parts.delta.says}: depends on session settings, which must be alike in both versions: {text}"
         )
-    old, new = (tuple(side.name for side in sides) for sides in (group.old, group.new))
+    old, new = (tuple(side.label for side in sides) for sides in (group.old, group.new))
     parts.mappings.append(ShapeMapping(parts.delta.says, old, new, group.policy, group.says))
-    parts.says.append(f"add {', '.join(new)}; keep {', '.join(old)} and {', '.join(new)} in step")
+    names = ", ".join(side.name for side in group.new)
+    parts.says.append(f"add {names}; keep {', '.join(old)} and {names} in step")

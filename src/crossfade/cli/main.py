@@ -34,6 +34,7 @@ COMMANDS = {
     "abandon": "crossfade.cli.asking:abandon",
     "schema": "crossfade.cli.schema:group",
     "ready": "crossfade.cli.ready",
+    "audit": "crossfade.cli.audit",
     "drill": "crossfade.cli.drill",
     "doctor": "crossfade.cli.doctor",
     "controller": "crossfade.cli.controller",

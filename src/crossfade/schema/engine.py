@@ -28,7 +28,7 @@ from crossfade.model.requirement import Staging
 from crossfade.schema.attic import Attic
 from crossfade.schema.compare import Comparison
 from crossfade.schema.concurrent import ConcurrentExecutor
-from crossfade.schema.executor import Also, Executor, Order
+from crossfade.schema.executor import Also, Executor, Look, Order
 from crossfade.schema.paths import leave, point, require_paths
 from crossfade.schema.session import RequireOwn, Session, Sessions, Stopped, anybodys
 from crossfade.schema.track import TRY, Place, Track
@@ -70,6 +70,7 @@ class PostgresSchemaEngine:
     `fenced` is off on a scratch copy, where there is no lease; the epoch is 0 there. `before_row` and `after_row`
     are called with the unit's key just before its row is written and when it is durable. `require_own` is asked of
     every new session, and what it raises ends the act: after a failover nothing is walked until that is accepted.
+    `witness` looks into the transaction of each unit before it commits (`oracle/`).
     """
 
     def __init__(
@@ -86,12 +87,13 @@ class PostgresSchemaEngine:
         before_row: Callable[[str], None] = lambda _unit: None,
         after_row: Callable[[str], None] = lambda _unit: None,
         require_own: RequireOwn = anybodys,
+        witness: Look = lambda _session, _order: None,
     ) -> None:
         self._sessions = Sessions(admin_url, clock, require_own=require_own)
         self._track = Track(service, epoch, fenced=fenced, before_row=before_row, after_row=after_row)
         self._filler = filler
         self._settings = settings
-        self._executor = Executor(self._sessions, self._track, settings, jitter)
+        self._executor = Executor(self._sessions, self._track, settings, jitter, witness)
         self._concurrent = ConcurrentExecutor(self._sessions, self._track, service)
         self._attic = Attic(self._sessions, self._track)
         self._roles: Mapping[str, str] = {}

@@ -24,6 +24,7 @@ from crossfade.schema.session import Session, Sessions, Stopped
 from crossfade.schema.track import Track
 
 Also = Callable[[Session], None]  # what else is written in the unit's transaction
+Look = Callable[[Session, "Order"], None]  # looks into it just before it commits
 _LOOK_S = 0.1
 _REST_MAX_S = 2.0
 _SLICE_S = 0.2
@@ -76,8 +77,10 @@ class Executor:
         track: Track,
         settings: Staging,
         jitter: Callable[[], float],
+        witness: Look = lambda _session, _order: None,
     ) -> None:
         self._sessions, self._track, self._settings = sessions, track, settings
+        self._witness = witness
         self._clock = sessions.clock
         self._jitter = jitter  # between 0 and 1
 
@@ -128,6 +131,7 @@ class Executor:
             else:  # another process has just done it
                 self._track.fence(session)
             also(session)
+            self._witness(session, order)
             done_s = clock.monotonic_s()
         held_s = 0.0 if granted_s is None else done_s - granted_s
         measured = {"held_ms": _ms(held_s), "commit_ms": _ms(clock.monotonic_s() - done_s)}

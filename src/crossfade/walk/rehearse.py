@@ -28,12 +28,10 @@ from crossfade.model.change import Change, Stage
 from crossfade.model.errors import CrossfadeError, fail
 from crossfade.model.ports import LaneSpec, SchemaEngine, Standing
 from crossfade.runtime.secrets import resolve
-from crossfade.schema.backfill import Filler
-from crossfade.schema.engine import PostgresSchemaEngine
-from crossfade.schema.session import Sessions
 from crossfade.schema.version_tables import TELLING_NAMES
 from crossfade.walk.at_copy import CopyAddress, Pointed, point_at_copy
 from crossfade.walk.guarded import child, tail, wait
+from crossfade.walk.schema_engine import Where, engine_at
 from crossfade.walk.scratch_cluster import SUPERUSER, ScratchCluster, scratch_cluster, scratch_programs
 from crossfade.walk.scratch_instance import (
     PATIENCE,
@@ -176,20 +174,9 @@ class Rehearsal:
         return {**dict.fromkeys(old, "old"), **dict.fromkeys(new, "new")}
 
     def _engine(self, admin: str) -> SchemaEngine:
-        service, clock = self.site.config.service.name, self.site.clock
         settings = replace(self.site.config.schema, passes=1, pass_wait_s=0.0)
-
-        def filler(change: str) -> Filler:
-            return Filler(
-                Sessions(admin, clock).beside,
-                service,
-                change,
-                lambda: settings,
-                clock,
-                lambda _connection: None,  # nobody leads on a scratch copy
-            )
-
-        return PostgresSchemaEngine(admin, service, clock, settings, lambda: 0, filler=filler, fenced=False)
+        where = Where(admin, self.site.config.service.name, settings)
+        return engine_at(where, self.site.clock, fenced=False)
 
     # -- the copy -------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from crossfade.model.requirement import Staging
 from crossfade.schema.backfill import Filler
 from crossfade.schema.catalog import Catalog, read_catalog
 from crossfade.schema.engine import PostgresSchemaEngine
+from crossfade.schema.executor import Look
 from crossfade.schema.leaf import row_search_path
 from crossfade.schema.session import RequireOwn, Sessions, anybodys
 
@@ -35,8 +36,14 @@ def engine_at(
     latency_ms: LatencyMs = lambda: None,
     after_act: Callable[[str], None] = lambda _unit: None,
     require_own: RequireOwn = anybodys,
+    witness: Look = lambda _session, _order: None,
+    *,
+    fenced: bool = True,
 ) -> PostgresSchemaEngine:
-    """The engine on any database that has crossfade's own tables; with a service or without one."""
+    """The engine on any database that has crossfade's own tables; with a service or without one.
+
+    On a scratch copy nobody leads, so it is not `fenced`; and a `witness` may look into each unit there.
+    """
     url, service, settings = where.admin_url, where.service, where.settings
 
     def filler(change: str) -> Filler:
@@ -52,6 +59,8 @@ def engine_at(
         filler=filler,
         after_row=after_act,
         require_own=require_own,
+        witness=witness,
+        fenced=fenced,
     )
     return engine
 

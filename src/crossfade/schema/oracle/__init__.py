@@ -1,0 +1,1 @@
+"""What PostgreSQL really did, held to what a plan says it does."""

@@ -84,7 +84,9 @@ class ConvertedColumn:
     up: Expression  # over the column
     down: Expression  # over the second column
     policy: Policy
+    apart: bool  # two values that differ still differ
     collation: str = ""
+    widens: bool = False  # PostgreSQL could do it in place
     new_default: bool = False
     default: Expression | None = None
 

@@ -192,7 +192,8 @@ class Pair:
     def _reject(self, group: TwoWay) -> list[str]:
         old, new = (", ".join(side.label for side in sides) for sides in (group.old, group.new))
         name = f"{self.table.schema}.{self.table.name}"
-        message = f"the value of {new} in {name} has no counterpart in {old}, which the version before still reads"
+        where = f"as {group.old[0].type}" if group.new[0].shown else f"in {old}"
+        message = f"the value of {new} in {name} has no counterpart {where}, which the version before still reads"
         return [
             f"RAISE EXCEPTION USING ERRCODE = 'check_violation', MESSAGE = {literal(message)},"
             f" SCHEMA = {literal(self.table.schema)}, TABLE = {literal(self.table.name)},"

@@ -42,7 +42,8 @@ _TYPES = [
         " COMMENT ON COLUMN t.c IS 'how many'",
         "ALTER TABLE t ALTER COLUMN c TYPE bigint",
         old={"c": NUMBERS, "note": ["a", None]},
-        new={"c": NUMBERS, "note": ["b", None]},
+        new={"c": [*NUMBERS, 2**40], "note": ["b", None]},
+        refused={"new": ("23514",)},  # until the purge
         **each(same, same, "note"),
         old_defaults={"c": 7},
         new_defaults={"c": 7},
@@ -92,6 +93,32 @@ _TYPES = [
         old={"c": ["a"]},
         new={"c": ["b"]},
         **each(same, same),
+    ),
+    Recipe(
+        "another type: an enumeration with one value renamed and one less",
+        "CREATE TYPE mood AS ENUM ('calm', 'glad', 'sad');" + T.format("c mood NOT NULL DEFAULT 'calm'"),
+        "CREATE TYPE tone AS ENUM ('quiet', 'glad'); ALTER TABLE t ALTER COLUMN c DROP DEFAULT,"
+        " ALTER COLUMN c TYPE tone USING"
+        " (CASE c WHEN 'calm' THEN 'quiet' WHEN 'sad' THEN 'glad' ELSE c::text END)::tone,"
+        " ALTER COLUMN c SET DEFAULT 'quiet';\n"
+        "-- crossfade: down t.c = (CASE c WHEN 'quiet' THEN 'calm' ELSE c::text END)::public.mood\n"
+        "-- crossfade: partial t.c record",
+        old={"c": ["calm", "glad"]},
+        new={"c": ["quiet", "glad"]},
+        **each(lambda one: "quiet" if one == "calm" else one, lambda one: "calm" if one == "quiet" else one),
+        old_defaults={"c": "calm"},
+        new_defaults={"c": "quiet"},
+    ),
+    Recipe(
+        "another type: unique, a constraint and an index",
+        T.format("c integer UNIQUE, note text NOT NULL") + "; CREATE UNIQUE INDEX t_note ON t (note)",
+        "ALTER TABLE t ALTER COLUMN c TYPE numeric, ALTER COLUMN note TYPE varchar",
+        old={"c": [lambda id: id, lambda id: -id], "note": [lambda id: f"a{id}", lambda id: f"b{id}"]},
+        new={
+            "c": [lambda id: Decimal(id), lambda id: Decimal(-id)],
+            "note": [lambda id: f"a{id}", lambda id: f"b{id}"],
+        },
+        **each(Decimal, int, "note"),
     ),
 ]
 TYPES = [

@@ -275,6 +275,46 @@ def test_without_views_sessions_do_fail(service_of: Any) -> None:
     assert "cached plan must not change result type" in old.errors[0]
 
 
+def test_prepared_statements_of_either_version_keep_their_type_where_the_old_one_has_the_table(service_of: Any) -> None:
+    service = service_of("none")
+    through(service, "expand backfill")
+    int4, int8 = 23, 20
+
+    def ask(connection: Any, statement: str) -> list[Any]:
+        cursor = connection.execute(statement, prepare=True)
+        return [[(one.name, one.type_code) for one in cursor.description], *cursor.fetchall()]
+
+    def reads_new(connection: Any, weight: int) -> None:
+        whole, row = ask(connection, "SELECT * FROM labels")
+        assert [name for name, _ in whole] == ["name", "weight", "colour"]
+        assert (whole[1], row) == (("weight", int8), ("one", weight, "grey"))
+        assert ask(connection, "SELECT weight FROM labels") == [[("weight", int8)], (weight,)]
+
+    with (
+        psycopg.connect(service.urls["old"], autocommit=True) as old,
+        psycopg.connect(service.urls["new"], autocommit=True) as new,
+    ):
+        ask(new, "UPDATE labels SET weight = 12 RETURNING *")
+        reads_new(new, 12)
+        assert ask(old, "SELECT name, weight FROM labels")[1] == ("one", 12)
+        assert ask(old, "UPDATE labels SET weight = 13 RETURNING weight") == [[("weight", int4)], (13,)]
+        for act in ("detach", "attach", "detach"):
+            service.walk.act(act)
+            reads_new(new, 13)
+            if act == "attach":
+                assert ask(old, "SELECT name, weight FROM labels")[1] == ("one", 13)
+        with pytest.raises(psycopg.errors.CheckViolation) as refused:
+            ask(new, "UPDATE labels SET weight = 2 ^ 40")
+        assert refused.value.diag.message_primary == (
+            "the value of weight in public.labels has no counterpart as integer, which the version before still reads"
+        )
+        service.walk.act("purge")
+        reads_new(new, 13)
+        ask(new, "UPDATE labels SET weight = 2 ^ 40 RETURNING name")
+        reads_new(new, 2**40)
+    assert service.fingerprint() == service.raw
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("moment", ["after_row", "before_row"])
 def test_killed_at_every_row_it_ends_where_an_undisturbed_walk_ends(service_of: Any, moment: str) -> None:

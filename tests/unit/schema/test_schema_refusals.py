@@ -313,7 +313,9 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "error[schema-not-staged]: 7.sql:1: renaming the value fine of public.mood has no safe form yet\n"
         "  reason: the old version still reads and writes it\n"
         "hint: ALTER TYPE public.mood ADD VALUE 'good', let the new version write that, and UPDATE the"
-        " rows when no live version uses the old one",
+        " rows when no live version uses the old one; or CREATE TYPE another with the values that there shall be, and"
+        " for each column: ALTER TABLE t ALTER c TYPE another USING CASE c WHEN 'fine' THEN 'good' ELSE c::text"
+        " END::another; with -- crossfade: down t.c = CASE c WHEN 'good' THEN 'fine' ELSE c::text END::public.mood",
     ),
     "no such type": (
         "ALTER TYPE mod ADD VALUE 'x'",

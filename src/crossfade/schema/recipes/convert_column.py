@@ -63,6 +63,7 @@ def convert(net: NetChange, delta: TableDelta, retyped: RetypedColumn, policies:
         second(net.change, column.name),
         *_ways(net, delta, retyped),
         collation=retyped.collation,
+        widens=retyped.fits,
     )
     said = policies.get((delta.table.name, column.name))
     altered = delta.altered.pop(column.name, None)
@@ -90,6 +91,11 @@ def take_name(parts: Parts, one: ConvertedColumn, group: TwoWay) -> None:
         alter = f"ALTER TABLE {parts.quoted} ALTER COLUMN {quote(name)}"
         parts.hide.append(f"{alter} SET DEFAULT {old.default.render()}")
         parts.unhide.append(f"{alter} DROP DEFAULT")
+    if one.widens:
+        parts.notes.append(
+            f"{parts.delta.says}.{name} could get its type in place, if no prepared statement that reads it is kept:"
+            f" -- crossfade: retype {parts.delta.table.name}.{name}"
+        )
     if one.policy is Policy.REJECT:
         parts.notes.append(
             f"{parts.delta.says}.{name}: until the purge a value of the new version that {one.column.type} cannot hold"
@@ -117,8 +123,10 @@ def _alone(delta: TableDelta, retyped: RetypedColumn) -> None:
         )
 
 
-def _ways(net: NetChange, delta: TableDelta, retyped: RetypedColumn) -> tuple[Expression, Expression, Policy]:
-    """The way up, the way down, and what happens to a value of the new type that the old one cannot hold."""
+def _ways(net: NetChange, delta: TableDelta, retyped: RetypedColumn) -> tuple[Expression, Expression, Policy, bool]:
+    """The way up, the way down, what happens to a value of the new type that the old one cannot hold; and whether
+    values that differ still differ.
+    """
     column, name = retyped.column, quote(retyped.column.name)
     enums = net.catalog.enums
     up_reader = Reader(net.catalog, delta.table.schema, delta.table.name, {column.name})
@@ -152,12 +160,13 @@ def _ways(net: NetChange, delta: TableDelta, retyped: RetypedColumn) -> tuple[Ex
         down = read_text(retyped.down.expression, down_reader, retyped.down.where)
     elif zone:
         down = up
-        policy = Policy.NONE if zone.lower() in _UTC else Policy.RECORD
+        exact = zone.lower() in _UTC
+        policy = Policy.NONE if exact else Policy.RECORD
     elif back is None or chain is None:
         raise _ask_down(delta, retyped, "what gives a value back is not known")
     else:
         down, policy = _inverse(back, down_reader, retyped, chain, policy)
-    return up, _over(down, called), policy
+    return up, _over(down, called), policy, exact and not retyped.type.endswith("citext")
 
 
 def _inverse(

@@ -53,7 +53,10 @@ def add_value(net: NetChange, statement: Statement) -> None:
             what=f"renaming the value {node.old_val} of {name}",
             reason="the old version still reads and writes it",
             way=f"ALTER TYPE {name} ADD VALUE {literal(node.new_val)}, let the new version write that, and UPDATE the"
-            " rows when no live version uses the old one",
+            " rows when no live version uses the old one; or CREATE TYPE another with the values that there shall be,"
+            f" and for each column: ALTER TABLE t ALTER c TYPE another USING CASE c WHEN {literal(node.old_val)} THEN"
+            f" {literal(node.new_val)} ELSE c::text END::another; with -- crossfade: down t.c = CASE c WHEN"
+            f" {literal(node.new_val)} THEN {literal(node.old_val)} ELSE c::text END::{name}",
         )
     labels = net.catalog.enums.get(name, ())
     if node.new_val not in labels:

@@ -55,9 +55,23 @@ def _carry_index(parts: Parts, index: Index, names: dict[str, str]) -> None:
     rename_columns(node, names)
     node.idxname, node.concurrent = called, True
     node.relation.relname = parts.delta.behind or node.relation.relname
-    parts.settle.append(build(schema, called, print_statement("index_stmt", node)))
-    parts.purge.append(f"ALTER INDEX {quote_table(schema, called)} RENAME TO {quote(index.name)}")
-    if index.unique:
+    blurred = [one for name, one in parts.delta.converted.items() if name in index.columns and not one.apart]
+    unit = build(schema, called, print_statement("index_stmt", node))
+    (parts.unique if index.unique and blurred else parts.settle).append(unit)
+    if index.constraint:
+        definition = next(one.definition for one in parts.delta.table.constraints if one.name == index.name)
+        later = "".join(word for word in (" DEFERRABLE", " INITIALLY DEFERRED") if word in definition)
+        parts.purge.append(
+            f"ALTER TABLE {parts.quoted} ADD CONSTRAINT {quote(index.name)} UNIQUE USING INDEX {quote(called)}{later}"
+        )
+    else:
+        parts.purge.append(f"ALTER INDEX {quote_table(schema, called)} RENAME TO {quote(index.name)}")
+    if index.unique and blurred:
+        parts.notes.append(
+            f"{parts.delta.says}: values that differ may become one, so {index.name} binds at detach; until then an ON"
+            f" CONFLICT ({', '.join(index.columns)}) of the new version finds no index"
+        )
+    elif index.unique:
         parts.notes.append(
             f"{parts.delta.says}: while both versions live, an ON CONFLICT of one on {', '.join(index.columns)} does"
             " not wait for the same key from the other; such an INSERT may fail with a unique violation"
@@ -77,10 +91,9 @@ def _carry_check(parts: Parts, constraint: Constraint, names: dict[str, str], ca
 def refuse_what_stays_behind(delta: TableDelta, column: Column, where: str, doing: str, way: str) -> None:
     """Refuse what cannot come along to a second column yet. Raises `schema-not-staged`."""
     table = delta.table
+    kinds = _KINDS if column.name in delta.renamed else {kind: _KINDS[kind] for kind in "pfx"}
     stays = [
-        f"{_KINDS[one.kind]} {one.name}"
-        for one in table.constraints
-        if column.name in one.columns and one.kind in _KINDS
+        f"{kinds[one.kind]} {one.name}" for one in table.constraints if column.name in one.columns and one.kind in kinds
     ]
     stays += [f"foreign key {one.name} of {one.table}" for one in table.referenced_by if column.name in one.columns]
     stays += [

@@ -21,7 +21,7 @@ from psycopg.errors import DeadlockDetected
 from crossfade.model.change import Unit
 from crossfade.model.errors import fail
 from crossfade.model.ports import GoOn, Say
-from crossfade.schema.executor import Also, Order, Step
+from crossfade.schema.executor import Also, Order, Step, look_where_its_author_does
 from crossfade.schema.session import ANSWER_S, Session, Sessions, Stopped
 from crossfade.schema.track import TRY, Track
 
@@ -45,6 +45,7 @@ class ConcurrentExecutor:
         with self._sessions.open(order.doing, outlives=True) as session:
             self._own(session, order, go_on, say)
             self._track.require_leading(session)
+            look_where_its_author_does(session)
             started_s = self._clock.monotonic_s()
             with self._sessions.watching(session, go_on, _progress(order.unit.key, say)):
                 tries = self._do(session, order) if order.way == "do" else self._undo(session, order)

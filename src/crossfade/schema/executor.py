@@ -19,6 +19,7 @@ from crossfade.model.change import Unit
 from crossfade.model.errors import CrossfadeError, fail
 from crossfade.model.ports import GoOn, Say
 from crossfade.model.requirement import Staging
+from crossfade.schema.leaf import row_search_path
 from crossfade.schema.locks import Blocker, Lookout, holders_in_the_way, take
 from crossfade.schema.session import Session, Sessions, Stopped
 from crossfade.schema.track import Track
@@ -90,6 +91,7 @@ class Executor:
         Raises `schema-lock-not-granted`, `lease-lost`, `schema-refused`, `schema-unreachable`, and `Stopped`.
         """
         with self._sessions.open(order.doing) as session:
+            look_where_its_author_does(session)
             locks, clock = order.locks, self._clock
             lookout = Lookout(self._settings.lock_timeout_ms / 1000)
             began_s, tries = clock.monotonic_s(), 0
@@ -164,6 +166,11 @@ class Executor:
             locks=", ".join(f"{mode} on {table}" for table, mode in order.locks) or "none of its own",
             blockers="\n         ".join(map(str, blockers)) or "none is seen now",
         )
+
+
+def look_where_its_author_does(session: Session) -> None:
+    """A text may name a function or an operator class without its schema, as an extension's."""
+    session.execute("SELECT pg_catalog.set_config('search_path', %s, false)", [row_search_path(session)])
 
 
 def _words(blockers: Sequence[Blocker]) -> str:

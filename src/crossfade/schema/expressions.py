@@ -7,7 +7,7 @@ are replaced in the tree; a name inside another name, in a text, or in quotes is
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 
 from crossfade.model.errors import CrossfadeError, fail
@@ -142,7 +142,7 @@ class Reader:
             elif kind == "SQLValueFunction":
                 volatility, clock = max(volatility, "s", key="isv".index), True
             elif kind == "TypeName":
-                self._type(message, where, text)
+                self._type(message)
         if volatility == "v" and not volatile:
             way = "use functions that give the same value for the same arguments"
             raise _refused(where, text, "it has a volatile function, which gives another value each time", way)
@@ -165,12 +165,13 @@ class Reader:
         if call.agg_star or call.agg_distinct or call.agg_order or call.agg_within_group or call.HasField("over"):
             raise _refused(where, text, "it has an aggregate, so it depends on other rows", _ROW)
         if len(name) == 1:
-            if f"pg_catalog.{name[0]}" not in self.catalog.functions:
-                reason = f"the function {name[0]} is none of PostgreSQL's own, and stands without its schema"
+            space = self._space(name[0], self.catalog.functions)
+            if space is None:
+                reason = f"there is no function {name[0]} along the search path"
                 raise _refused(where, text, reason, "write the function with its schema")
-            name = ("pg_catalog", name[0])
+            name = (space, name[0])
             call.funcname.insert(0, call.funcname[0])
-            call.funcname[0].string.sval = "pg_catalog"
+            call.funcname[0].string.sval = space
         if name[-1] in ("nextval", "currval", "setval") and call.args:
             self._sequence(call.args[0])
         facts = self.catalog.functions.get(".".join(name))
@@ -192,11 +193,17 @@ class Reader:
                 inner.sval.sval = quote_table(space, inner.sval.sval)
                 return
 
-    def _type(self, type_name: Node, where: str, text: str) -> None:
+    def _type(self, type_name: Node) -> None:
+        """Write the schema of a type that a text names without one."""
         name = words(type_name.names)
-        if len(name) == 1 and any(f"{space}.{name[0]}" in self.catalog.types for space in self.catalog.search_path):
-            reason = f"the type {name[0]} is none of PostgreSQL's own, and stands without its schema"
-            raise _refused(where, text, reason, "write the type with its schema")
+        if len(name) == 1 and (space := self._space(name[0], self.catalog.types)) not in (None, "pg_catalog"):
+            type_name.names.insert(0, type_name.names[0])
+            type_name.names[0].string.sval = space
+
+    def _space(self, name: str, known: Container[str]) -> str | None:
+        """The schema in which PostgreSQL finds a name: its own first, then along the search path."""
+        path = ("pg_catalog", *self.catalog.search_path)
+        return next((space for space in path if f"{space}.{name}" in known), None)
 
     def _nulls_pass(self, node: Node) -> bool:
         """Whether NULL in all columns surely makes it NULL: through strict functions, operators, casts."""

@@ -134,3 +134,11 @@ def test_versions_that_share_a_role_are_told_what_a_write_cannot_tell() -> None:
         "public.orders: the versions share a role, so reference follows state whoever changes them, as long as it was"
         " what they say",
     ]
+
+
+@pytest.mark.parametrize("named", ["slug(note)", "note::mood"])
+def test_what_stands_along_the_search_path_is_named_with_its_schema(named: str) -> None:
+    sql = "ALTER TABLE orders ADD COLUMN c text NOT NULL;\n-- crossfade: up orders.c = "
+    bare, whole = plan(sql + named), plan(sql + named.replace("slug", "public.slug").replace("mood", "public.mood"))
+    assert [fill.assignments for fill in bare.backfill] == [fill.assignments for fill in whole.backfill]
+    assert "public." in str(bare.backfill[0].assignments)

@@ -12,7 +12,7 @@ from crossfade.schema.planning import PlanOptions, Source, plan_change
 _FUNCTIONS = {
     "upper": "i", "lower": "i", "left": "i", "split_part": "i", "substr": "i", "strpos": "i", "now": "s",
     "to_char": "s", "gen_random_uuid": "v", "random": "v", "nextval": "v", "length": "i",
-    "trunc": "i", "round": "i", "abs": "i", "date_trunc": "i", "rtrim": "i", "timezone": "i",
+    "trunc": "i", "round": "i", "abs": "i", "date_trunc": "i", "rtrim": "i", "timezone": "i", "repeat": "i",
 }  # fmt: skip
 FUNCTIONS = {f"pg_catalog.{name}": Function(volatility, True, True) for name, volatility in _FUNCTIONS.items()} | {
     "pg_catalog.count": Function("i", False, False),

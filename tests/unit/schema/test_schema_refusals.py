@@ -491,12 +491,13 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "hint: keep the type, and convert it in the version's code; or take these away in a release before",
     ),
     "type change with a constraint": (
-        "ALTER TABLE log ALTER tag TYPE varchar(3) USING left(tag, 3); ALTER TABLE log ADD CHECK (tag <> 'a');",
+        "ALTER TABLE log ALTER tag TYPE varchar(3) USING left(tag, 3); ALTER TABLE log ADD CHECK (tag <> 'a');"
+        "COMMENT ON COLUMN log.tag IS 'short'",
         {},
         "error[schema-not-staged]: 7.sql:1: changing the type of public.log.tag, with what the same change makes of it,"
         " has no safe form yet\n"
         "  reason: while both versions live the name means two types, and this would hold on to one of them: constraint"
-        " log_tag_check\n"
+        " log_tag_check, its comment\n"
         "hint: change the type in this release, and the rest in the next one",
     ),
     "type change with a value that has none": (
@@ -515,6 +516,14 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         " known\n"
         "  reason: whether each text has a date is not known\n"
         "hint: say it for every value: -- crossfade: up log.line = EXPRESSION",
+    ),
+    "type change that depends on the zone": (
+        "ALTER TABLE times ALTER c TYPE timestamptz",
+        {"tables": [Table("public", "times", (column("c", "timestamp without time zone"),))]},
+        "error[schema-undecided]: 7.sql:1: what public.times.c holds as timestamptz for each timestamp without time"
+        " zone of the old version is not known\n"
+        "  reason: it depends on the zone of the session that asks\n"
+        "hint: say it for every value: -- crossfade: up times.c = c AT TIME ZONE 'UTC'",
     ),
     "type change with one way alone": (
         "ALTER TABLE log ALTER line TYPE int USING length(line)",

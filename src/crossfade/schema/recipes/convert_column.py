@@ -19,7 +19,7 @@ from crossfade.schema.annotations import Annotation
 from crossfade.schema.casts import Cast, cast_expression, cast_of, shape, through
 from crossfade.schema.expressions import Expression, Reader, read_text
 from crossfade.schema.mapping import TwoWay
-from crossfade.schema.naming import quote, second
+from crossfade.schema.naming import quote, quote_table, second
 from crossfade.schema.operations import (
     AddedColumn,
     ConvertedColumn,
@@ -112,6 +112,8 @@ def _alone(delta: TableDelta, retyped: RetypedColumn) -> None:
     others += ["NOT NULL"] if altered is not None and (altered.not_null is not None or altered.filled_at) else []
     others += [f"column {one.name}" for one in delta.added.values() if one.up and name in one.up.columns]
     others += [f"column {old}" for old, one in delta.dropped.items() if one.down and name in one.down.columns]
+    said = f"comment on COLUMN {quote_table(delta.table.schema, delta.table.name)}.{quote(name)}"
+    others += ["its comment"] if said in delta.light else []
     if others:
         raise fail(
             "schema-not-staged",
@@ -131,7 +133,6 @@ def _ways(net: NetChange, delta: TableDelta, retyped: RetypedColumn) -> tuple[Ex
     enums = net.catalog.enums
     up_reader = Reader(net.catalog, delta.table.schema, delta.table.name, {column.name})
     chain = _chain(net, retyped)
-    zone = _zone(retyped)
     there = back = None
     if chain is not None:
         shapes = [shape(type) for type in (column.type, *chain, retyped.type)]
@@ -141,17 +142,22 @@ def _ways(net: NetChange, delta: TableDelta, retyped: RetypedColumn) -> tuple[Ex
     if retyped.up is not None:
         up = read_text(retyped.up.expression, up_reader, retyped.up.where)
         there, back = None, cast_of(shape(retyped.type), shape(column.type), enums)
-        chain, zone = (), ""
+        chain = ()
     elif chain is None:
         assert retyped.using is not None
         up = up_reader.read(_named(net, retyped.using), retyped.where)
     else:
         up = read_text(cast_expression(column.name, (*chain, retyped.type)), up_reader, retyped.where)
+        if there is None and retyped.using is None and {shapes[0][0], shapes[-1][0]} == set(_ZONED):
+            raise _ask_up(
+                delta, retyped, "it depends on the zone of the session that asks", f"{column.name} AT TIME ZONE 'UTC'"
+            )
         if there is None:
             raise _ask_up(delta, retyped, f"whether each {column.type} has a {retyped.type} is not known", "")
         if not there.total and there.fails:
             holds = f"CASE WHEN {there.fits.format(c=name)} THEN {up.render()} ELSE EXPRESSION END"
             raise _ask_up(delta, retyped, "the old version's write of a value that has none would fail", holds)
+    zone = _zone(retyped)
     exact = there is not None and there.total
     policy = Policy.NONE if exact or retyped.down is not None else Policy.RECORD
     down_reader = Reader(net.catalog, delta.table.schema, delta.table.name, {column.name})
@@ -205,9 +211,10 @@ def _chain(net: NetChange, retyped: RetypedColumn) -> tuple[str, ...] | None:
 
 def _zone(retyped: RetypedColumn) -> str:
     """The zone of `c AT TIME ZONE 'zone'`, which is its own inverse."""
-    if retyped.using is None:
+    said = parse_expression(retyped.up.expression) if retyped.up is not None else retyped.using
+    if said is None:
         return ""
-    kind, node = unwrap(retyped.using)
+    kind, node = unwrap(said)
     if kind != "func_call" or words(node.funcname)[-1] != "timezone" or len(node.args) != 2:
         return ""
     given, of = (unwrap(one) for one in node.args)

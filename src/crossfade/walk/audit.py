@@ -30,9 +30,9 @@ from crossfade.model.change import Change
 from crossfade.model.errors import CrossfadeError
 from crossfade.model.ports import Clock, GoOn, Say
 from crossfade.model.requirement import Staging
-from crossfade.schema.catalog import Catalog, read_catalog
+from crossfade.schema.catalog import Catalog
 from crossfade.schema.inputs.migration import Migration
-from crossfade.schema.oracle.differences import differences
+from crossfade.schema.oracle.differences import Schema, differences, read_schema
 from crossfade.schema.oracle.rows import fill
 from crossfade.schema.oracle.statements import broken, outcomes, statements_of
 from crossfade.schema.oracle.witness import Finding, Witness, look, tables
@@ -124,7 +124,7 @@ class Audit:
         try:
             change = plan_change(migration.name, migration.sources, here, options)
         except CrossfadeError as exc:
-            return self._not_planned(migration, text, here, exc)
+            return self._not_planned(migration, text, exc)
         except Exception as exc:  # the count of these is what an audit is for
             return self._crashed(migration, f"planning: {exc!r}")
         try:
@@ -141,8 +141,8 @@ class Audit:
         self.report.planned += 1
         return "planned" if same else "planned, and the schema is not what the raw SQL gives"
 
-    def _not_planned(self, migration: Migration, text: str, here: Catalog, why: CrossfadeError) -> str:
-        if self._touches_nothing(text, here):
+    def _not_planned(self, migration: Migration, text: str, why: CrossfadeError) -> str:
+        if self._touches_nothing(text):
             self.report.raw += 1
             said = "raw"
         else:
@@ -159,18 +159,18 @@ class Audit:
         self._compare(migration)
         return said
 
-    def _touches_nothing(self, text: str, here: Catalog) -> bool:
+    def _touches_nothing(self, text: str) -> bool:
         """Apply it, if it closes nothing, writes to nothing and changes nothing that was there."""
         with psycopg.connect(self._url(WALKED)) as connection:
-            known = tables(connection)
+            known, here = tables(connection), read_schema(connection)
             try:
                 connection.execute(text.encode())
-                locked = look(connection, "raw", known, tables(connection), set())
+                locked = look(connection, "raw", known, tables(connection), {})
                 written = {int(oid) for (oid,) in connection.execute(_WRITTEN).fetchall()} & set(known)
             except psycopg.Error:
                 connection.rollback()
                 return False
-            lines = differences(read_catalog(connection), here)
+            lines = differences(read_schema(connection), here)
             if locked or written or any(not line.endswith("is there, and should not be") for line in lines):
                 connection.rollback()
                 return False
@@ -196,7 +196,7 @@ class Audit:
         return f"crashed: {why}"
 
     def _compare(self, migration: Migration) -> bool:
-        found = differences(catalog_at(self._url(WALKED), self.clock), catalog_at(self._url(RAW), self.clock))
+        found = differences(_schema_at(self._url(WALKED)), _schema_at(self._url(RAW)))
         self.report.differences += [f"{migration.name}: {line}" for line in found[:_SHOWN]]
         if found:
             self._walked_anew()
@@ -241,13 +241,14 @@ class _Walk:
         engine, change = engine_at(self._where, self._audit.clock, witness=witness, fenced=False), self._change
         engine.lanes({OLD: "old", NEW: "new"})
         self._base = self._outcomes()
+        schema = _schema_at(self._where.admin_url)
         self._do(lambda: engine.expand(change, "new", _on, _quiet), "both shapes")
         self._do(lambda: engine.backfill(change, _on, _quiet))
         self._do(lambda: engine.record(change, _on, _quiet), "both shapes, equal")
         self._do(lambda: engine.detach(change, _on, _quiet))
         self._do(lambda: engine.attach(change, _on, _quiet), "both shapes, equal again")
         self._do(lambda: engine.undo(change, _on, _quiet), "the way back")
-        back = differences(catalog_at(self._where.admin_url, self._audit.clock), self._before)
+        back = differences(_schema_at(self._where.admin_url), schema)
         self.broken += [f"after the way back: {line}" for line in back if not _stays(line)]
         self._do(lambda: engine.expand(change, "new", _on, _quiet))
         self._do(lambda: engine.backfill(change, _on, _quiet))
@@ -272,6 +273,11 @@ class _Walk:
     def _outcomes(self) -> Mapping[str, str]:
         with psycopg.connect(self._audit.url_of(OLD)) as connection:
             return outcomes(connection, self._said)
+
+
+def _schema_at(url: str) -> Schema:
+    with psycopg.connect(url, autocommit=True) as connection:
+        return read_schema(connection)
 
 
 def _stays(line: str) -> bool:

@@ -1,60 +1,39 @@
-"""In what two catalogs differ, for people.
+"""In what two databases' schemas differ, for people: everything that raw SQL and a staged change must leave alike.
 
-Rule: everything that a catalog holds is compared but what no statement of a version can see: the order of columns,
-row counts. Two equal lists of differences mean two equal schemas.
+Rule: compared is what PostgreSQL itself prints of each object, with every name written whole. Left out are the order of
+columns (one that was renamed is a new one), crossfade's own schemas, and the names that PostgreSQL 18 gives to NOT
+NULL, which a rename leaves as they were. An empty list means two equal schemas.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeAlias
 
-from crossfade.schema.catalog import Catalog, Table
+import psycopg
+
+from crossfade.schema.sql import query
+
+Schema: TypeAlias = Mapping[tuple[str, str], str]  # kind and name -> what it is
 
 
-def differences(found: Catalog, wanted: Catalog) -> list[str]:
+def read_schema(connection: psycopg.Connection[Any]) -> Schema:
+    """Read all of it, in one transaction or a part of one."""
+    with connection.transaction(force_rollback=True):  # and so the search path is as it was
+        connection.execute("SET LOCAL search_path = pg_catalog")
+        rows = connection.execute(query("oracle_schema")).fetchall()
+    return {(str(kind), str(name)): "" if what is None else str(what) for kind, name, what in rows}
+
+
+def differences(found: Schema, wanted: Schema) -> list[str]:
     """Each as one line: what, how it is, how it should be."""
     lines = []
-    for schema, name in sorted({*found.tables, *wanted.tables}):
-        lines += _table(f"{schema}.{name}", found.tables.get((schema, name)), wanted.tables.get((schema, name)))
-    for what in ("domains", "types", "sequences", "schemas", "extensions"):
-        one, other = getattr(found, what), getattr(wanted, what)
-        lines += [f"{what}: {name} is there, and should not be" for name in sorted(one - other)]
-        lines += [f"{what}: {name} is missing" for name in sorted(other - one)]
-    return lines + _mapping("routine ", found.routines, wanted.routines)
-
-
-def _table(name: str, found: Table | None, wanted: Table | None) -> list[str]:
-    if found is None or wanted is None:
-        return [f"{name} is {'missing' if found is None else 'there, and should not be'}"]
-    lines = []
-    one, other = asdict(found), asdict(wanted)
-    for what in ("columns", "indexes", "constraints", "triggers", "referenced_by"):
-        ours, theirs = _by_name(one.pop(what)), _by_name(other.pop(what))
-        lines += _mapping(f"{name}: {what} ", ours, theirs)
-    del one["rows"], other["rows"]
-    return lines + _mapping(f"{name}: ", one, other)
-
-
-def _by_name(parts: Any) -> dict[str, Any]:
-    return {f"{part.get('table', '')} {part['name']}".strip(): part for part in parts}
-
-
-def _mapping(what: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    lines = []
-    for key in sorted({*found, *wanted}):
-        if key not in wanted:
-            lines.append(f"{what}{key} is there, and should not be")
-        elif key not in found:
-            lines.append(f"{what}{key} is missing")
-        elif found[key] != wanted[key]:
-            lines.append(f"{what}{key} is {_short(found[key], wanted[key])}")
+    for kind, name in sorted({*found, *wanted}):
+        one, other = found.get((kind, name)), wanted.get((kind, name))
+        if other is None:
+            lines.append(f"{kind} {name} is there, and should not be")
+        elif one is None:
+            lines.append(f"{kind} {name} is missing")
+        elif one != other:
+            lines.append(f"{kind} {name} is {one!r}, and should be {other!r}")
     return lines
-
-
-def _short(found: Any, wanted: Any) -> str:
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        apart = [key for key in found if found[key] != wanted.get(key)]
-        found, wanted = {key: found[key] for key in apart}, {key: wanted.get(key) for key in apart}
-    return f"{found!r}, and should be {wanted!r}"

@@ -8,6 +8,7 @@ A table that takes none of them stays empty, and is named.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -38,6 +39,12 @@ _VALUES: Mapping[str, Sequence[str]] = {
     "time": ("time '00:00' + {n} * interval '1 minute'", "'12:00'", "'00:00'", "'23:59'"),
     "interval": ("{n} * interval '1 minute'", "interval '0'", "interval '1 day'", "interval '1 day'"),
     "json": ("'{{}}'", "'[]'", "'{{\"n\": {n}}}'", "'null'"),
+    "jsonb": ("'{{}}'", "'[]'", "'{{\"n\": {n}}}'", "'null'"),
+    "macaddr": ("'08:00:2b:01:02:03'",) * _FLAVOURS,
+    "point": ("'({n},{n})'",) * _FLAVOURS,
+    "xml": ("'<a/>'",) * _FLAVOURS,
+    "int4range": ("int4range({n}, {n} + 1)",) * _FLAVOURS,
+    "int8range": ("int8range({n}, {n} + 1)",) * _FLAVOURS,
     "bytea": ("decode(md5('{n}'), 'hex')", "decode(md5('{n}') || md5('{n}'), 'hex')", "''", "'x'"),
     "inet": ("('10.0.0.' || {n} % 250)::inet",) * _FLAVOURS,
     "cidr": ("'10.0.0.0/8'",) * _FLAVOURS,
@@ -51,9 +58,9 @@ def fill(connection: Connection, catalog: Catalog, rows: int = ROWS) -> list[str
     """Give each empty table up to that many rows; the names of those that stay empty. Needs autocommit."""
     empty = [table for table in _in_order(catalog) if table.kind == "r" and not _has_rows(connection, table)]
     stay = []
-    enums = {str(name): list(labels) for name, labels in connection.execute(_ENUMS).fetchall()}
+    kinds = _read_kinds(connection)
     for table in empty:
-        given = sum(_insert(connection, table, enums, number) for number in range(1, rows + 1))
+        given = sum(_insert(connection, table, kinds, number) for number in range(1, rows + 1))
         if not given:
             stay.append(f"{table.schema}.{table.name}")
     return stay
@@ -63,6 +70,28 @@ _ENUMS = """
 SELECT pg_catalog.format_type(y.oid, NULL), pg_catalog.array_agg(e.enumlabel ORDER BY e.enumsortorder)
 FROM pg_catalog.pg_type y JOIN pg_catalog.pg_enum e ON e.enumtypid = y.oid GROUP BY y.oid
 """
+
+
+_DOMAINS = """
+SELECT pg_catalog.format_type(oid, NULL), pg_catalog.format_type(typbasetype, typtypmod)
+FROM pg_catalog.pg_type WHERE typtype = 'd'
+"""
+
+
+@dataclass(frozen=True)
+class _Kinds:
+    """Types of the user's own: the labels of each enumeration, and what each domain is one of."""
+
+    enums: Mapping[str, Sequence[str]]
+    domains: Mapping[str, str]
+
+
+def _read_kinds(connection: Connection) -> _Kinds:
+    with connection.transaction(force_rollback=True):  # named whole, as the catalog names them
+        connection.execute("SET LOCAL search_path = pg_catalog")
+        enums = connection.execute(_ENUMS).fetchall()
+        domains = connection.execute(_DOMAINS).fetchall()
+    return _Kinds({str(name): list(labels) for name, labels in enums}, {str(name): str(base) for name, base in domains})
 
 
 def _in_order(catalog: Catalog) -> Iterator[Table]:
@@ -87,7 +116,7 @@ def _has_rows(connection: Connection, table: Table) -> bool:
     return bool(row and row[0])
 
 
-def _insert(connection: Connection, table: Table, enums: Mapping[str, Sequence[str]], number: int) -> bool:
+def _insert(connection: Connection, table: Table, kinds: _Kinds, number: int) -> bool:
     pointers = {
         column: one
         for one in table.constraints
@@ -108,7 +137,7 @@ def _insert(connection: Connection, table: Table, enums: Mapping[str, Sequence[s
             elif flavour and not column.not_null and flavour % 2:
                 value = "NULL"
             else:
-                value = _value(column, enums, number, flavour)
+                value = _value(column, kinds, number, flavour)
             names.append(quote(column.name))
             values.append(value)
         into = f"INSERT INTO {quote_table(table.schema, table.name)}"
@@ -126,15 +155,15 @@ def _target(definition: str) -> str:
     return definition.split("REFERENCES", 1)[1].split("(", 1)[1].split(")", 1)[0]
 
 
-def _value(column: Column, enums: Mapping[str, Sequence[str]], number: int, flavour: int) -> str:
-    kind = column.type
+def _value(column: Column, kinds: _Kinds, number: int, flavour: int) -> str:
+    kind = kinds.domains.get(column.type, column.type)
     if kind.endswith("[]"):
         return "'{}'"
-    if kind in enums:
-        labels = enums[kind]
+    if kind in kinds.enums:
+        labels = kinds.enums[kind]
         label = labels[(number + flavour) % len(labels)].replace("'", "''")
         return f"'{label}'"
-    values = _VALUES.get(kind.split("(")[0].split(" ")[0])
+    values = _VALUES.get(kind.split("(")[0].split(" ")[0].rpartition(".")[2])  # an extension's has its schema
     if values is None:
         return column.default or "NULL"
     value = values[flavour % len(values)].format(n=number)

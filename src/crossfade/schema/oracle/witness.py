@@ -10,7 +10,7 @@ transaction (CREATE INDEX CONCURRENTLY) is not looked into: its statements are o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,12 @@ from crossfade.schema.session import Session
 
 Rows = Sequence[tuple[Any, ...]]
 BLOCKING = ("ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock")
+_AS_HELD = {
+    "SHARE": "ShareLock",
+    "SHARE ROW EXCLUSIVE": "ShareRowExclusiveLock",
+    "EXCLUSIVE": "ExclusiveLock",
+    "ACCESS EXCLUSIVE": "AccessExclusiveLock",
+}
 _TABLES = """
 SELECT c.oid, n.nspname, c.relname, c.relfilenode FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -69,12 +75,16 @@ class Witness:
         """Look at what the transaction has done so far."""
         key = f"{order.way} {order.unit.key}"
         now = tables(session)
-        self.findings += look(session, key, self.known, now, {table for table, _ in order.locks})
+        self.findings += look(session, key, self.known, now, dict(order.locks))
         self.known = {oid: now[oid] for oid in self.known if oid in now}
 
 
 def look(
-    connection: psycopg.Connection[Any], key: str, known: dict[int, Table], now: dict[int, Table], declared: set[str]
+    connection: psycopg.Connection[Any],
+    key: str,
+    known: dict[int, Table],
+    now: dict[int, Table],
+    declared: Mapping[str, str],
 ) -> list[Finding]:
     """What the connection's open transaction did to the tables of `known`."""
     held: dict[int, str] = {}
@@ -84,7 +94,7 @@ def look(
     found = [
         Finding(key, "undeclared", known[oid].name, f"{mode} on {known[oid].name}, which the plan does not name")
         for oid, mode in held.items()
-        if not {known[oid].name, now[oid].name if oid in now else known[oid].name} & declared
+        if not _says(declared, {known[oid].name, now[oid].name if oid in now else ""}, mode)
     ]
     found += [
         Finding(key, "rewrite", known[oid].name, f"{known[oid].name} was written anew under {held[oid]}")
@@ -99,3 +109,9 @@ def look(
             if oid in known
         ]
     return found
+
+
+def _says(declared: Mapping[str, str], names: set[str], mode: str) -> bool:
+    """Whether the plan names this lock on the table, or a stronger one; the table may have got a new name."""
+    said = [_AS_HELD.get(declared[name].upper(), "") for name in names & set(declared)]
+    return any(one and BLOCKING.index(one) >= BLOCKING.index(mode) for one in said)

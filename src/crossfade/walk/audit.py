@@ -46,8 +46,9 @@ OLD, NEW = "crossfade_audit_old", "crossfade_audit_new"
 SETTINGS = Staging(star_queries="none", passes=1, pass_wait_s=0.0, lock_tries_s=5.0)
 _SHOWN = 20  # differences of one file
 _WRITTEN = """
-SELECT relid FROM pg_catalog.pg_stat_xact_all_tables WHERE n_tup_ins + n_tup_upd + n_tup_del > 0
-"""
+SELECT relation FROM pg_catalog.pg_locks
+WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation' AND mode = 'RowExclusiveLock'
+"""  # also where the generated rows held none that it would have changed
 
 
 @dataclass

@@ -1,0 +1,1 @@
+COMMENT ON COLUMN products.sku IS 'as the warehouse writes it';

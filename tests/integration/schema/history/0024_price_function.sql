@@ -1,0 +1,1 @@
+CREATE FUNCTION gross(net integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT net * 119 / 100';

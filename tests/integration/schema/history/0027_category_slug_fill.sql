@@ -1,0 +1,1 @@
+UPDATE categories SET slug = lower(title) WHERE slug IS NULL;

@@ -1,0 +1,1 @@
+ALTER TABLE products ALTER COLUMN title SET DEFAULT 'untitled';

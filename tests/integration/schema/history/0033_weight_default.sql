@@ -1,0 +1,1 @@
+ALTER TABLE products ALTER COLUMN weight_g SET DEFAULT 100;

@@ -1,0 +1,1 @@
+ALTER TABLE topics ADD COLUMN posts_count integer NOT NULL DEFAULT 0;

@@ -1,0 +1,1 @@
+CREATE INDEX topics_pinned_idx ON topics (id) WHERE pinned;

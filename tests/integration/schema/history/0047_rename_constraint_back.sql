@@ -1,0 +1,1 @@
+ALTER TABLE topics DROP CONSTRAINT topics_title_length;

@@ -1,0 +1,1 @@
+ALTER TABLE users ADD CONSTRAINT email_not_empty CHECK (email <> '') NOT VALID;

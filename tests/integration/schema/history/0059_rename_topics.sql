@@ -1,0 +1,1 @@
+ALTER TABLE topics RENAME TO threads;

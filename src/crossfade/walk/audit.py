@@ -10,7 +10,7 @@ that the plan does not name or that was held for longer than the limit, and the 
 as before at each stage at which the old version lives, on the way there and after the way back. *raw*: applied as
 written, since it closed no table that was there, wrote no row of one, and changed nothing that was there. *refused*:
 with the planner's reason; the raw file is applied, so that the history goes on. What the server itself refuses is no
-part of the count.
+part of the count; it is applied to empty tables, if they take it, so that later files find what it makes.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from crossfade.model.ports import Clock, GoOn, Say
 from crossfade.model.requirement import Staging
 from crossfade.schema.catalog import Catalog
 from crossfade.schema.inputs.migration import Migration
+from crossfade.schema.naming import quote_table
 from crossfade.schema.oracle.differences import Schema, differences, read_schema
 from crossfade.schema.oracle.rows import fill
 from crossfade.schema.oracle.statements import broken, outcomes, statements_of
@@ -49,6 +50,9 @@ _WRITTEN = """
 SELECT relation FROM pg_catalog.pg_locks
 WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation' AND mode = 'RowExclusiveLock'
 """  # also where the generated rows held none that it would have changed
+
+
+_EMPTIED = "SELECT schemaname, tablename FROM pg_catalog.pg_tables WHERE schemaname !~ '^(pg_|information_schema)'"
 
 
 @dataclass
@@ -119,6 +123,7 @@ class Audit:
         refusal = self._raw(text)
         if refusal:
             self.report.rejected += 1
+            self._without_rows(text)
             return f"refused by the server: {refusal}"
         self.report.files += 1
         options = PlanOptions(has_lane_roles=True, star_queries="none")
@@ -207,6 +212,15 @@ class Audit:
         self._copy_database(RAW, WALKED)
         with psycopg.connect(self._url(WALKED), autocommit=True) as connection:
             install(connection)
+
+    def _without_rows(self, text: str) -> None:
+        """Let the history go on where it was the rows that a file could not stand: with empty tables, on both."""
+        with psycopg.connect(self._url(RAW), autocommit=True) as connection:
+            names = [quote_table(str(schema), str(name)) for schema, name in connection.execute(_EMPTIED).fetchall()]
+            if names:
+                connection.execute(f"TRUNCATE {', '.join(names)} CASCADE".encode())
+        self._raw(text)
+        self._walked_anew()
 
     def _copy_database(self, source: str, target: str) -> None:
         with self._maintenance() as connection:

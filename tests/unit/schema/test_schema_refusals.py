@@ -331,6 +331,13 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "  known: public.mood, public.positive\n"
         "hint: write the change against the schema as it is in the database now",
     ),
+    "dropped twice": (
+        "DROP TYPE positive; DROP TYPE positive",
+        {},
+        "error[schema-not-found]: 7.sql:1: there is no type public.positive\n"
+        "  known: public.mood, public.positive\n"
+        "hint: write the change against the schema as it is in the database now",
+    ),
     "no sequence to drop": (
         "DROP SEQUENCE no",
         {},

@@ -56,7 +56,7 @@ def _drop(net: NetChange, kind: str, wrapped: Node, missing_ok: bool, where: str
     if made is not None:
         net.beside.remove(made)
         return
-    if not found:
+    if not found or _goes(net, kind, name):
         if missing_ok:
             return
         raise fail("schema-not-found", where=where, what=f"there is no {kind} {name}", known=_known(net, kind))
@@ -85,6 +85,11 @@ def _drop(net: NetChange, kind: str, wrapped: Node, missing_ok: bool, where: str
             else (),
         )
     )
+
+
+def _goes(net: NetChange, kind: str, name: str, part: str = "") -> bool:
+    """Whether an earlier statement has dropped it."""
+    return any(one.purge and (one.kind, one.name, one.part) == (kind, name, part) for one in net.beside)
 
 
 def _find(net: NetChange, kind: str, parts: tuple[str, ...]) -> tuple[str, bool]:
@@ -119,7 +124,7 @@ def _known(net: NetChange, kind: str) -> str:
 def _trigger(net: NetChange, parts: tuple[str, ...], missing_ok: bool, where: str) -> None:
     table = net.catalog.find(parts[0] if len(parts) == 3 else "", parts[-2])
     trigger = next((one for one in table.triggers if one.name == parts[-1]), None) if table else None
-    if table is None or trigger is None:
+    if table is None or trigger is None or _goes(net, "trigger", f"{table.schema}.{table.name}", trigger.name):
         if missing_ok:
             return
         known = ", ".join(one.name for one in table.triggers) if table else ""

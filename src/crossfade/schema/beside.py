@@ -18,11 +18,12 @@ from crossfade.schema.naming import literal, quote, quote_table, short
 
 
 class When(StrEnum):
-    """Where a thing's unit stands: before or after the tables of expand, or at detach."""
+    """Where a thing's unit stands: before or after the tables of expand, at detach, or at purge alone."""
 
     EARLY = "early"
     LATE = "late"
     DETACH = "detach"
+    PURGE = "purge"
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Beside:
     @property
     def makes(self) -> bool:
         """Whether its name stands for something new."""
-        return self.when is not When.DETACH and self.kind not in ("trigger", "owner", "value", "data")
+        return self.when not in (When.DETACH, When.PURGE) and self.kind not in ("trigger", "owner", "value", "data")
 
     @property
     def key(self) -> str:
@@ -63,7 +64,9 @@ class Beside:
 
     def last_unit(self) -> Unit:
         """Its unit of purge."""
-        says = f"drop {self.kind} {self.part and self.part + ' of '}{self.name}"
+        says = (
+            self.says if self.when is When.PURGE else f"drop {self.kind} {self.part and self.part + ' of '}{self.name}"
+        )
         return Unit(f"purge-{self.key}", says, tuple(self.purge), locks=tuple(self.purge_locks or self.locks))
 
 

@@ -7,6 +7,7 @@ are replaced in the tree; a name inside another name, in a text, or in quotes is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 
@@ -170,6 +171,11 @@ class Reader:
                 reason = f"there is no function {name[0]} along the search path"
                 raise _refused(where, text, reason, "write the function with its schema")
             name = (space, name[0])
+            if named := self._named_in(".".join(name)):
+                reason = f"the function {name[1]} names {named}, which a trigger does not find without its schema"
+                raise _refused(
+                    where, text, reason, f"give it a path: ALTER FUNCTION {'.'.join(name)} SET search_path = .."
+                )
             call.funcname.insert(0, call.funcname[0])
             call.funcname[0].string.sval = space
         if name[-1] in ("nextval", "currval", "setval") and call.args:
@@ -180,6 +186,23 @@ class Reader:
         if not facts.plain:
             raise _refused(where, text, f"{name[-1]} gives no single value for one row", _ROW)
         return facts.volatility, name[0] == "pg_catalog" and name[1] in _CLOCKS
+
+    def _named_in(self, function: str) -> str:
+        """What the body of a function may name without a schema, if it has no path of its own; else empty."""
+        catalog = self.catalog
+        known = {
+            one.rpartition(".")[2]
+            for one in (*catalog.functions, *catalog.types, *catalog.sequences)
+            if not one.startswith("pg_catalog.")
+        }
+        known |= {table for _, table in catalog.tables}
+        for signature, definition in catalog.routines.items():
+            _, _, body = definition.partition("\n")  # its own name stands in the first line
+            if signature.partition("(")[0] == function and "SET search_path" not in definition:
+                found = known & set(_WORD.findall(body))
+                if found:
+                    return min(found)
+        return ""
 
     def _sequence(self, argument: Node) -> None:
         """Write the schema of a sequence that a text names without one."""
@@ -222,6 +245,7 @@ class Reader:
         return False
 
 
+_WORD = re.compile(r"[^\W\d]\w*")
 _ROW = "write it over the columns of the row alone"
 
 

@@ -50,7 +50,7 @@ def hidden(change: str, column: str) -> str:
 
 
 def second(change: str, column: str) -> str:
-    """How a column's second form is called until it takes the column's name."""
+    """How a column's or an index's second form is called until it takes the name of the first."""
     return short(f"cf_{change[1:7]}_new_{column}")
 
 

@@ -156,6 +156,7 @@ class TableDelta:
     names: dict[str, str] = field(default_factory=dict)  # of constraints, old to new
     index_names: dict[str, str] = field(default_factory=dict)
     gone_indexes: dict[str, Index] = field(default_factory=dict)
+    replaced: dict[str, str] = field(default_factory=dict)  # gone index -> how the one of its name is called until then
     light: dict[str, tuple[str, str]] = field(default_factory=dict)  # comments and grants: do, undo
     revoked: dict[str, tuple[str, str]] = field(default_factory=dict)
     added: dict[str, AddedColumn] = field(default_factory=dict)
@@ -229,6 +230,7 @@ class NewIndex:
     unique: bool
     columns: frozenset[str]
     where: str
+    takes: str = ""  # the name that it takes at detach, from one that goes
 
 
 @dataclass

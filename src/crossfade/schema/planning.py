@@ -234,14 +234,19 @@ def _named_as_written(unit: Unit, net: NetChange, undo: bool = False) -> Unit:
 def _last(net: NetChange, late: bool) -> tuple[Unit, ...]:
     """What else is dropped: types and sequences after the columns that had them."""
     kinds = ("type", "domain", "sequence")
-    return tuple(one.last_unit() for one in net.beside if one.purge and (one.kind in kinds) == late)
+    found = [one for one in net.beside if one.purge and (one.kind in kinds) == late]
+    return tuple(
+        _named_as_written(one.last_unit(), net) if one.when is When.PURGE else one.last_unit() for one in found
+    )
 
 
 def _touched(net: NetChange) -> set[str]:
     """Every table whose shape changes, and those that new foreign keys point at."""
     keys = {*net.tables, *net.dropped, *net.created, *(key for one in net.created.values() for key in one.references)}
     keys |= {new.references for one in net.tables.values() for new in one.constraints.values() if new.references}
-    return {f"{schema}.{name}" for schema, name in keys} | {one.name.split("(")[0] for one in net.beside}
+    return {f"{schema}.{name}" for schema, name in keys} | {
+        one.name.split("(")[0] for one in net.beside if one.when is not When.PURGE
+    }
 
 
 def _notes(parts: Parts) -> Sequence[str]:

@@ -71,6 +71,8 @@ def read_script(script: Script, annotations: Sequence[Annotation], catalog: Cata
         reader = _READERS.get(statement.kind)
         if reader is None:
             raise _no_form(statement)
+        if statement.kind in ("rename_stmt", "drop_stmt"):
+            comment_and_grant.come_last(net)
         reader(net, statement)
     for annotation in annotations:
         if annotation.verb not in ("data", "undo"):

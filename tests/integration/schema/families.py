@@ -449,9 +449,12 @@ TABLES = [
     ),
     same(
         "indexes come and go",
-        T.format("note text, n int") + "CREATE INDEX gone ON t (n); CREATE INDEX old_name ON t (note)",
+        T.format("note text, n int")
+        + "CREATE INDEX gone ON t (n); CREATE INDEX old_name ON t (note); CREATE INDEX again ON t (n)",
+        "DROP INDEX again; CREATE INDEX again ON t (n, note);"
         "CREATE INDEX t_lower ON t USING hash (lower(note)) WHERE n > 0; DROP INDEX gone;"
-        "ALTER INDEX old_name RENAME TO new_name; CREATE INDEX CONCURRENTLY ON t (n DESC) INCLUDE (note)",
+        "ALTER INDEX old_name RENAME TO new_name; COMMENT ON INDEX new_name IS 'it''s new';"
+        "CREATE INDEX CONCURRENTLY ON t (n DESC) INCLUDE (note)",
         {**NOTES, **COUNTS},
         quick=True,
     ),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from crossfade.model.change import Change
+from crossfade.model.errors import CrossfadeError
 from crossfade.plan.show_change import change_lines
-from crossfade.schema.planning import Source, change_id
+from crossfade.schema.planning import PlanOptions, Source, change_id, plan_change
 
 sys.path.insert(0, str(Path(__file__).parent))
 from schema_values import catalog, plan, script
@@ -142,3 +144,28 @@ def test_what_stands_along_the_search_path_is_named_with_its_schema(named: str) 
     bare, whole = plan(sql + named), plan(sql + named.replace("slug", "public.slug").replace("mood", "public.mood"))
     assert [fill.assignments for fill in bare.backfill] == [fill.assignments for fill in whole.backfill]
     assert "public." in str(bare.backfill[0].assignments)
+
+
+def test_a_function_whose_body_names_more_than_a_trigger_finds_is_refused() -> None:
+    body = "CREATE OR REPLACE FUNCTION public.slug(text)\n RETURNS text\nAS $$SELECT note FROM orders$$"
+    known = replace(catalog(), routines={"public.slug(text)": body})
+    source = Source(
+        "7.sql", "ALTER TABLE orders ADD COLUMN kind text NOT NULL;\n-- crossfade: up orders.kind = slug(note)"
+    )
+    with pytest.raises(CrossfadeError) as refused:
+        plan_change("7.sql", [source], known, PlanOptions(True, star_queries="none"))
+    assert "slug names orders, which a trigger does not find without its schema" in str(refused.value.facts["reason"])
+    with_path = {"public.slug(text)": body.replace("AS $$", " SET search_path TO 'public'\nAS $$")}
+    assert plan_change(
+        "7.sql", [source], replace(known, routines=with_path), PlanOptions(True, star_queries="none")
+    ).backfill
+
+
+def test_an_index_that_is_made_anew_under_its_name_is_not_refused_twice_over() -> None:
+    change = plan(
+        "DROP INDEX orders_reference; CREATE INDEX IF NOT EXISTS orders_reference ON orders (reference, note);"
+        "DROP INDEX orders_reference; CREATE INDEX orders_reference ON orders (note);"
+        "ALTER INDEX orders_reference RENAME TO other"
+    )
+    assert [unit.key for unit in change.expand] == ["index:public.other"]
+    assert not change.detach

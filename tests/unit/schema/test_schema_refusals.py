@@ -723,8 +723,16 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "COMMENT ON COLUMN orders IS 'x'",
         {},
         "error[schema-not-staged]: 7.sql:1: COMMENT ON has no safe form yet\n"
-        "  reason: of what is neither a table nor a column, the comment before is unknown\n"
+        "  reason: its column stands without its table\n"
         "hint: make it by hand in a release of its own, between two versions that both work before and after it",
+    ),
+    "comment before a name changes": (
+        "COMMENT ON INDEX orders_reference IS 'x'; ALTER INDEX orders_reference RENAME TO other",
+        {},
+        "error[schema-not-staged]: 7.sql:1: the comment on INDEX orders_reference, before something is renamed or"
+        " dropped, has no safe form yet\n"
+        "  reason: it is written at purge, when things have the names that the change ends with\n"
+        "hint: write the comment after every RENAME and DROP",
     ),
     "comment on a column that is not there": (
         "COMMENT ON COLUMN orders.nobody IS 'x'",

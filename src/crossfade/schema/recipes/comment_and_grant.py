@@ -1,7 +1,8 @@
 """Comments and rights of tables that exist.
 
 Rule: a comment and a GRANT take nothing from the old version, so they are there at expand; a REVOKE may, so it comes
-at detach. The way back takes away exactly the rights that were not there before.
+at detach. The way back takes away exactly the rights that were not there before. The comment before is read of tables
+and columns; of anything else it is not, so its comment is written at purge, which has no way back.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crossfade.model.errors import CrossfadeError, fail
+from crossfade.schema.beside import Beside, When
 from crossfade.schema.catalog import Table
 from crossfade.schema.naming import literal, quote, quote_table
 from crossfade.schema.operations import NetChange, TableDelta, no_column
-from crossfade.schema.parser import Node, Statement, enum_name, words
+from crossfade.schema.parser import Node, Statement, enum_name, print_statement, words
 from crossfade.schema.parts import Parts
 
 _ALL = ("DELETE", "INSERT", "REFERENCES", "SELECT", "TRIGGER", "TRUNCATE", "UPDATE")
@@ -20,15 +22,22 @@ _MAINTAIN_SINCE = 170000
 
 
 def comment(net: NetChange, statement: Statement) -> None:
-    """Read COMMENT ON TABLE or COLUMN. Raises `schema-not-found`, `schema-not-staged`."""
+    """Read COMMENT ON. Raises `schema-not-found`, `schema-not-staged`."""
     node, kind = statement.node, enum_name(statement.node, "objtype")
     parts = words(node.object.list.items)
     column = parts[-1] if kind == "OBJECT_COLUMN" else ""
     table = parts[:-1] if column else parts
-    if kind not in ("OBJECT_TABLE", "OBJECT_COLUMN") or not table:
-        raise _no_form(
-            statement, "COMMENT ON", "of what is neither a table nor a column, the comment before is unknown"
+    if kind in ("OBJECT_TABLE", "OBJECT_COLUMN") and not table:
+        raise _no_form(statement, "COMMENT ON", "its column stands without its table")
+    if kind not in ("OBJECT_TABLE", "OBJECT_COLUMN"):
+        text = print_statement(statement.kind, node)
+        name = text.removeprefix("COMMENT ON ").partition(" IS ")[0]
+        note = f"the comment on {name} is written at purge, as the one before is not known for the way back"
+        says = f"comment on {name}"
+        net.beside.append(
+            Beside("comment", name, When.PURGE, says, [], [], statement.where, purge=(text,), notes=(note,))
         )
+        return
     delta = net.delta_of(table[-2] if len(table) > 1 else "", table[-1], statement.where)
     target = f"TABLE {quote_table(delta.table.schema, delta.table.name)}"
     before: str | None = delta.table.comment
@@ -44,6 +53,19 @@ def comment(net: NetChange, statement: Statement) -> None:
         f"COMMENT ON {target} IS {literal(node.comment) if node.comment else 'NULL'}",
         undo,
     )
+
+
+def come_last(net: NetChange) -> None:
+    """Refuse a comment of purge that something is renamed or dropped after: its name may be gone by then."""
+    late = next((one for one in net.beside if one.when is When.PURGE), None)
+    if late is not None:
+        raise fail(
+            "schema-not-staged",
+            where=late.where,
+            what=f"the {late.says}, before something is renamed or dropped,",
+            reason="it is written at purge, when things have the names that the change ends with",
+            way="write the comment after every RENAME and DROP",
+        )
 
 
 def grant(net: NetChange, statement: Statement) -> None:

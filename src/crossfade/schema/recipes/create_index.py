@@ -2,14 +2,15 @@
 
 Rule: an attempt that failed leaves an invalid index behind, so the probe asks for a valid one and the wreck is dropped
 before the next try (manual, CREATE INDEX, "Building Indexes Concurrently"). A unique index binds what the old version
-writes, so it waits for detach; one on a column that is filled waits for the fill.
+writes, so it waits for detach; one on a column that is filled waits for the fill. One that
+takes the place of an index that goes is built beside it, and they change names at detach.
 """
 
 from __future__ import annotations
 
 from crossfade.model.change import Unit
 from crossfade.model.errors import fail
-from crossfade.schema.naming import literal, quote_table, short
+from crossfade.schema.naming import literal, quote_table, second, short
 from crossfade.schema.operations import NetChange, NewIndex, no_column
 from crossfade.schema.parser import (
     Node,
@@ -38,9 +39,11 @@ def read(net: NetChange, statement: Statement) -> None:
         for index in table.indexes
         if table.schema == delta.table.schema
     }
-    if name in taken and node.if_not_exists and node.idxname:
+    gone = name in delta.gone_indexes
+    if name in taken and not gone and node.if_not_exists and node.idxname:
         return
-    if name in taken or any(one.name == name for one in net.indexes):
+    takes = name if gone and name not in delta.replaced else ""
+    if (name in taken and not takes) or any(one.name == name for one in net.indexes):
         raise fail(
             "schema-not-staged",
             where=where,
@@ -55,9 +58,11 @@ def read(net: NetChange, statement: Statement) -> None:
     for column in sorted(columns):
         if not delta.has(column):
             raise no_column(delta, column, where)
+    if takes:
+        delta.replaced[takes] = name = second(net.change, takes)
     node.idxname, node.concurrent, node.if_not_exists = name, True, False
     node.relation.schemaname = delta.table.schema
-    net.indexes.append(NewIndex(delta.table, name, node, node.unique, columns, where))
+    net.indexes.append(NewIndex(delta.table, name, node, node.unique, columns, where, takes))
 
 
 def plan(index: NewIndex, behind: str = "", names: dict[str, str] | None = None) -> Unit:

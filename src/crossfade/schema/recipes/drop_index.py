@@ -1,7 +1,8 @@
 """Dropping or renaming an index that exists.
 
 Rule: an index that goes stays until purge, since the old version's queries may need it, and building it again would
-make the way back long; until then a unique one still binds. Its name changes at detach.
+make the way back long; until then a unique one still binds. Its name changes at detach,
+and with it that of the new index which takes its place.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 from crossfade.model.change import Unit
 from crossfade.model.errors import CrossfadeError, fail
 from crossfade.schema.catalog import Index, Table
-from crossfade.schema.naming import literal, quote, quote_table
-from crossfade.schema.operations import NetChange
+from crossfade.schema.naming import hidden, literal, quote, quote_table
+from crossfade.schema.operations import NetChange, NewIndex
 from crossfade.schema.parser import Statement, words
 from crossfade.schema.parts import Parts
 
@@ -20,9 +21,10 @@ def read(net: NetChange, statement: Statement) -> None:
     for wrapped in statement.node.objects:
         parts = words(wrapped.list.items)
         name, schema = parts[-1], parts[-2] if len(parts) > 1 else ""
-        new = next((one for one in net.indexes if one.name == name), None)
+        new = next((one for one in net.indexes if (one.takes or one.name) == name), None)
         if new is not None:
             net.indexes.remove(new)
+            _no_place(net, new)
             continue
         found = _find(net, schema, name)
         if found is None:
@@ -39,9 +41,10 @@ def read(net: NetChange, statement: Statement) -> None:
 def rename(net: NetChange, statement: Statement) -> None:
     """Read ALTER INDEX .. RENAME. Raises `schema-not-found`."""
     node = statement.node
-    new = next((one for one in net.indexes if one.name == node.relation.relname), None)
+    new = next((one for one in net.indexes if (one.takes or one.name) == node.relation.relname), None)
     if new is not None:
-        new.name = new.node.idxname = node.newname
+        _no_place(net, new)
+        new.name, new.node.idxname, new.takes = node.newname, node.newname, ""
         return
     found = _find(net, node.relation.schemaname, node.relation.relname)
     if found is None:
@@ -59,7 +62,14 @@ def plan(parts: Parts) -> None:
         parts.unhide.append(f"ALTER INDEX {quote_table(schema, new)} RENAME TO {quote(name)}")
         parts.binds.append(f"the name {new}")
     for name, index in delta.gone_indexes.items():
-        whole = quote_table(delta.table.schema, name)
+        schema, called = delta.table.schema, name
+        if name in delta.replaced:
+            called = hidden(parts.change, name)
+            for old, new in ((name, called), (delta.replaced[name], name)):
+                parts.hide.append(f"ALTER INDEX {quote_table(schema, old)} RENAME TO {quote(new)}")
+                parts.unhide.append(f"ALTER INDEX {quote_table(schema, new)} RENAME TO {quote(old)}")
+            parts.binds.append(f"the name {name}")
+        whole = quote_table(schema, called)
         parts.last.append(
             Unit(
                 key=f"drop:{delta.table.schema}.{name}",
@@ -71,6 +81,11 @@ def plan(parts: Parts) -> None:
         )
         held = "; until then the new version is held to it, too" if index.unique else ""
         parts.notes.append(f"{delta.says}: index {name} goes at purge, as the old version's queries may need it{held}")
+
+
+def _no_place(net: NetChange, new: NewIndex) -> None:
+    """Let a new index take nobody's place any more."""
+    net.delta_of(new.table.schema, new.table.name, new.where).replaced.pop(new.takes, None)
 
 
 def _find(net: NetChange, schema: str, name: str) -> tuple[Table, Index] | None:

@@ -264,7 +264,7 @@ class NetChange:
     def delta_of(self, schema: str, name: str, where: str) -> TableDelta:
         """The same, by name."""
         table = self.catalog.find(schema, name)
-        if table is None:
+        if table is None or (table.schema, table.name) in self.dropped:
             known = ", ".join(f"{one.schema}.{one.name}" for one in self.catalog.tables.values()) or "no table"
             said = f"{schema}.{name}" if schema else name
             raise fail("schema-not-found", where=where, what=f"there is no table {said}", known=known)

@@ -169,3 +169,9 @@ def test_an_index_that_is_made_anew_under_its_name_is_not_refused_twice_over() -
     )
     assert [unit.key for unit in change.expand] == ["index:public.other"]
     assert not change.detach
+
+
+def test_of_two_comments_the_last_one_stands() -> None:
+    change = plan("COMMENT ON TYPE mood IS 'a'; COMMENT ON TYPE mood IS 'b'")
+    said = [statement for unit in change.purge for statement in unit.do if statement.startswith("COMMENT")]
+    assert said == ["COMMENT ON TYPE mood IS 'b'"]

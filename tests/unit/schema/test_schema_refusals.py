@@ -331,6 +331,13 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "  known: public.mood, public.positive\n"
         "hint: write the change against the schema as it is in the database now",
     ),
+    "altered after its end": (
+        "DROP TABLE log CASCADE;\nALTER TABLE log ADD COLUMN c text",
+        {},
+        "error[schema-not-found]: 7.sql:2: there is no table log\n"
+        "  known: public.orders, public.held, public.log, public.parted, public.alembic_version, public.v\n"
+        "hint: write the change against the schema as it is in the database now",
+    ),
     "dropped twice": (
         "DROP TYPE positive; DROP TYPE positive",
         {},

@@ -34,6 +34,7 @@ def comment(net: NetChange, statement: Statement) -> None:
         name = text.removeprefix("COMMENT ON ").partition(" IS ")[0]
         note = f"the comment on {name} is written at purge, as the one before is not known for the way back"
         says = f"comment on {name}"
+        net.beside[:] = [one for one in net.beside if (one.kind, one.name) != ("comment", name)]  # the last one stands
         net.beside.append(
             Beside("comment", name, When.PURGE, says, [], [], statement.where, purge=(text,), notes=(note,))
         )

@@ -40,7 +40,7 @@ def read(net: NetChange, statement: Statement) -> None:
         parts = words(wrapped.list.items)
         schema, name = parts[-2] if len(parts) > 1 else "", parts[-1]
         table = net.catalog.find(schema, name)
-        if table is None and node.missing_ok:
+        if node.missing_ok and (table is None or (table.schema, table.name) in net.dropped):
             continue
         delta = net.delta_of(schema, name, where)
         table = delta.table

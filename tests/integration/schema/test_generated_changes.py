@@ -207,7 +207,7 @@ def test_a_drawn_change_there_and_back_and_to_the_end(lanes_home: Any, world: Wo
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-@settings(max_examples=300, phases=AS_DRAWN, deadline=None, print_blob=True, suppress_health_check=QUIET)
+@settings(max_examples=100, phases=AS_DRAWN, deadline=None, print_blob=True, suppress_health_check=QUIET)
 @given(world=worlds())
 def test_a_drawn_change_there_and_back_and_to_the_end_for_long(lanes_home: Any, world: World) -> None:
     walk(lanes_home, world, ACTS)

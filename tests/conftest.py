@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast a machine draws examples tells nothing of what is under test.
+settings.register_profile("crossfade", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("crossfade")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -257,7 +257,8 @@ def find_supervisord(state_dir: Path, clock: Clock) -> Supervisord | None:
     try:
         rpc.pid()
     except CrossfadeError as error:
-        if error.id == "supervisor-refused" or isinstance(error.__cause__, FileNotFoundError | ConnectionRefusedError):
+        gone = isinstance(error.__cause__, FileNotFoundError | ConnectionRefusedError | ConnectionResetError)
+        if gone or error.id == "supervisor-refused":
             return None  # it is ending, or gone
         raise  # there but mute: what it watches would come back if it were taken for gone
     return Supervisord(places, clock, rpc)

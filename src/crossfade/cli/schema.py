@@ -129,7 +129,7 @@ def status(output: str) -> None:
     """Say where each change stands, and what comes next."""
     with hinted():
         found = find()
-        facts = found.alone.facts()
+        facts = found.alone.facts(counted=True)
     after_s = found.alone.place.requirement.purge_after_s
     listed = shown(facts, after_s, SystemClock().now(), alone=found.site is None)
     if output == "json":

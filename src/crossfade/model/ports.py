@@ -314,7 +314,7 @@ class Standing:
     stage: Stage
     version: str  # the version it was made for
     since: datetime
-    partial_counts: Mapping[str, int] = field(default_factory=dict)  # recorded values without counterpart, by mapping
+    partial_counts: Mapping[str, int] = field(default_factory=dict)  # what triggers recorded, where it was asked for
 
 
 @dataclass(frozen=True)
@@ -333,8 +333,11 @@ class SchemaEngine(Protocol):
     A stopped act raises `schema-stopped`; what it had done is in the database's own record, and is found there.
     """
 
-    def facts(self) -> SchemaFacts:
-        """Read where every change stands. Raises `schema-unreachable`."""
+    def facts(self, *, counted: bool = False) -> SchemaFacts:
+        """Read where every change stands; `counted`: with what was recorded, which takes time when that is much.
+
+        Raises `schema-unreachable`.
+        """
 
     def lanes(self, roles: Mapping[str, str]) -> None:
         """Say which shape each lane's role writes, `old` or `new`: for writes that do not tell by themselves."""

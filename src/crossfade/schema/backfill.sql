@@ -100,12 +100,13 @@ WHERE service = %(service)s AND change = %(change)s AND task = %(task)s
 
 -- gauge --
 -- What a backfill rests by. pg_locks is open to every role; other roles' sessions in pg_stat_activity are not. Advisory
--- locks are left out: to wait for one is some applications' business. Archived is told of whole files only; NULL where
--- archiving is off or has not archived anything yet.
+-- locks are left out: to wait for one is some applications' business. Archived is told of whole files only; empty where
+-- none is yet, NULL where archiving is off.
 SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
        (SELECT count(DISTINCT l.pid) FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
         WHERE NOT l.granted AND l.locktype IN ('relation', 'tuple', 'transactionid') AND a.datname = current_database()),
-       (SELECT left(last_archived_wal, 24) FROM pg_stat_archiver WHERE current_setting('archive_mode') <> 'off'),
+       (SELECT coalesce(left(last_archived_wal, 24), '') FROM pg_stat_archiver
+        WHERE current_setting('archive_mode') <> 'off'),
        (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size')
 
 -- slots --

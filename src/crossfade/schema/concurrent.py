@@ -127,10 +127,10 @@ def _progress(unit: str, say: Say) -> Callable[[Session, int], None]:
     """Tell how far a concurrent index build is: manual 28.4.4."""
 
     def look(second: Session, pid: int) -> None:
-        for phase, blocks, of_blocks, lockers, of_lockers in second.rows("index_progress", pid=pid):
+        for phase, blocks, of_blocks, lockers, of_lockers, whom in second.rows("index_progress", pid=pid):
             part = f", {blocks} of {of_blocks} pages" if of_blocks else ""
             waits = f", waits for {of_lockers - lockers} older transactions" if of_lockers else ""
-            say(f"{unit}: {phase}{part}{waits}")
+            say(f"{unit}: {phase}{part}{waits}{f' ({whom})' if waits and whom else ''}")
 
     return look
 

@@ -104,10 +104,10 @@ class PostgresSchemaEngine:
 
     # -- the acts -------------------------------------------------------------------------------------
 
-    def facts(self) -> SchemaFacts:
-        """Read where every change stands. Raises `schema-unreachable`."""
+    def facts(self, *, counted: bool = False) -> SchemaFacts:
+        """Read where every change stands; `counted`: with what was recorded. Raises `schema-unreachable`."""
         with self._sessions.open("reading where the changes stand") as session:
-            return self._track.facts(session)
+            return self._track.facts(session, counted=counted)
 
     def lanes(self, roles: Mapping[str, str]) -> None:
         """Say which shape each lane's role writes: `old` or `new`, by role; sessions of it find that one from then on.
@@ -152,20 +152,20 @@ class PostgresSchemaEngine:
             place, change = self._place(act, Stage.BOTH, Stage.EQUAL)
             filler = self._filler(change.id)
             filled: dict[str, object] = {}
+            analysed: list[dict[str, object]] = []
             if place.stage is Stage.BOTH:
                 for task in change.backfill:
                     act.check()
                     filled[task.key] = filler.fill(task, go_on, say)
                 self._forward(act, change.settle, place, None)
-                for task in change.backfill:
-                    act.check()
-                    self._analyze(act, task.table)
+                analysed = [self._analyze(act, table) for table in dict.fromkeys(t.table for t in change.backfill)]
             for task in change.backfill:
                 act.check()
                 _require_equal(task, filler.compare(task, go_on, say))
             if place.stage is Stage.BOTH:
                 self._alone(act, self._reach(act, Stage.EQUAL))
-            return {**self._measured(act), "filled": filled, "compared": [task.table for task in change.backfill]}
+            compared = [task.table for task in change.backfill]
+            return {**self._measured(act), "filled": filled, "analysed": analysed, "compared": compared}
 
     def record(self, change: Change, go_on: GoOn, say: Say) -> Measured:
         """Write the migration tool's own rows; the stage stays."""
@@ -307,8 +307,11 @@ class PostgresSchemaEngine:
     def _reach(self, act: _Act, stage: Stage) -> Also:
         return lambda session: self._track.set_stage(session, act.change.id, stage)
 
-    def _analyze(self, act: _Act, table: str) -> None:
+    def _analyze(self, act: _Act, table: str) -> dict[str, object]:
         """New columns have no statistics, so plans would be guesses. Not vital: a lock that stays taken is said."""
+        act.check()
+        act.say(f"analyses {table}: new columns have no statistics yet")
+        began_s = self._sessions.clock.monotonic_s()
         with self._sessions.open(f"analysing {table}") as session:
             tries_ms = round(self._settings.lock_tries_s * 1000)
             session.run(f"SET statement_timeout = 0; SET lock_timeout = {tries_ms}")
@@ -318,6 +321,8 @@ class PostgresSchemaEngine:
                     session.run(f"ANALYZE {table}")
             except LockNotAvailable:
                 act.say(f"{table} was not analysed: another session held its lock for {tries_ms / 1000:g} s")
+                return {"table": table, "took_s": None}
+        return {"table": table, "took_s": round(self._sessions.clock.monotonic_s() - began_s, 3)}
 
     def _measured(self, act: _Act) -> dict[str, object]:
         return {"steps": act.steps}

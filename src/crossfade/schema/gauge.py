@@ -35,6 +35,7 @@ class Gauge:
         self._notes = LogNotes()
         self._log, self._rows = Budget(), Budget()
         self._rates = (0.0, 0.0)
+        self._log_began = 0
         self._read_s = float("-inf")
         self._told: tuple[list[str], float] = ([], 0.0)
         self._told_once: set[str] = set()
@@ -87,10 +88,13 @@ class Gauge:
         assert row is not None
         log_end, waiters, archived, file_bytes = int(row[0]), int(row[1]), row[2], int(row[3])
         self._notes.note(now_s, log_end)
+        self._log_began = self._log_began or log_end
         latency_ms, limit_ms = self._latency_ms(), self._limits().latency_max_ms
         if limit_ms and latency_ms is None:
             self._once(f"the service's latency is not known here, so latency_max_ms = {limit_ms} is not rested for")
-        archived_to = end_of_file(archived, file_bytes)
+        archived_to = None if archived is None else end_of_file(archived, file_bytes)
+        if archived is not None and archived_to is None:
+            archived_to = self._log_began  # none is archived that we know of: what came since then waits
         standbys, slots = self._standbys(connection), self._slots(connection)
         return Facts(now_s, log_end, waiters, standbys, latency_ms, slots, archived_to)
 

@@ -190,8 +190,13 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
   AND (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended(%(key)s, 0)
 
 -- index_progress --
-SELECT phase, blocks_done, blocks_total, lockers_done, lockers_total FROM pg_stat_progress_create_index
-WHERE pid = %(pid)s
+-- How far a build is, and whom it waits for: sessions that are older than it, or hold a snapshot that is.
+SELECT p.phase, p.blocks_done, p.blocks_total, p.lockers_done, p.lockers_total,
+       CASE WHEN p.current_locker_pid <> 0 THEN concat(
+           'pid ', p.current_locker_pid, ', ' || nullif(a.application_name, ''), ', role ', coalesce(a.usename, 'of the server'),
+           ', open for ' || round(extract(epoch FROM clock_timestamp() - a.xact_start)) || ' s') END
+FROM pg_stat_progress_create_index AS p LEFT JOIN pg_stat_activity AS a ON a.pid = p.current_locker_pid
+WHERE p.pid = %(pid)s
 
 -- columns_there --
 -- Whether the table and all of these columns are there; no columns: the table alone.

@@ -83,9 +83,9 @@ def lag_ms(standby: Standby, facts: Facts, notes: LogNotes) -> float:
     return max(standby.replay_lag_ms or 0.0, notes.age_ms(standby.replayed, facts.at_s))
 
 
-def end_of_file(name: str | None, file_bytes: int) -> int | None:
+def end_of_file(name: str, file_bytes: int) -> int | None:
     """Where a file of the log ends, in bytes of the log, by its name of 24 hexadecimal digits; None: no such name."""
-    if name is None or len(name) != 24:
+    if len(name) != 24:
         return None
     try:
         log, number = int(name[8:16], _HEX), int(name[16:24], _HEX)

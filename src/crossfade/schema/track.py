@@ -99,21 +99,21 @@ class Track:
             return Place(Stage.BASE, None, in_place)
         return Place(Stage(row[0]), Change.from_json(row[1]), in_place)
 
-    def facts(self, session: Session) -> SchemaFacts:
+    def facts(self, session: Session, *, counted: bool = False) -> SchemaFacts:
         """Where every change stands. A database without the track has seen no change."""
         if not session.one("installed")[0]:
             return SchemaFacts(None)
         found = session.rows("standings", service=self._service, gone=Stage.GONE, base=Stage.BASE)
-        standings = [self._standing(session, *row) for row in found]
+        standings = [self._standing(session, counted, *row) for row in found]
         opened = [one for one in standings if one.stage is not Stage.HIDDEN]
         assert len(opened) <= 1, [one.change.id for one in opened]
         gone = tuple(change for (change,) in session.rows("gone", service=self._service, gone=Stage.GONE))
         hidden = tuple(one for one in standings if one.stage is Stage.HIDDEN)
         return SchemaFacts(opened[0] if opened else None, hidden, gone)
 
-    def _standing(self, session: Session, plan: Any, stage: str, version: str, since: Any) -> Standing:
+    def _standing(self, session: Session, counted: bool, plan: Any, stage: str, version: str, since: Any) -> Standing:
         change = Change.from_json(plan)
-        return Standing(change, Stage(stage), version, since, self.mismatches(session, change.id))
+        return Standing(change, Stage(stage), version, since, self.mismatches(session, change.id) if counted else {})
 
     def mismatches(self, session: Session, change: str) -> dict[str, int]:
         """How many rows were recorded since the change began, by "table: kind"."""

@@ -28,7 +28,7 @@ class FakeSchemaEngine:
     touched: list[str] = field(default_factory=list)
     during: Callable[[str], None] = lambda act: None  # called in the middle of every act  # noqa: ARG005
 
-    def facts(self) -> SchemaFacts:
+    def facts(self, *, counted: bool = False) -> SchemaFacts:  # noqa: ARG002
         """Where the change stands."""
         if self.change is None or self.stage is Stage.BASE:
             return SchemaFacts(None)

@@ -142,9 +142,9 @@ class SchemaAlone:
     def _where(self) -> Where:
         return Where(self.place.admin_url, self.owner.service, self.place.settings)
 
-    def facts(self) -> SchemaFacts:
-        """Where every change stands."""
-        return engine_at(self._where, self._clock).facts()
+    def facts(self, *, counted: bool = False) -> SchemaFacts:
+        """Where every change stands; `counted`: with what was recorded."""
+        return engine_at(self._where, self._clock).facts(counted=counted)
 
     def plan(self, name: str, sources: Sequence[Source]) -> Planned:
         """Plan a change; of one that has begun, the plan it was begun with.

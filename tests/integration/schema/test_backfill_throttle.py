@@ -121,8 +121,8 @@ def test_the_log_it_writes_is_held_to_a_rate(home) -> None:
 
 
 @pytest.fixture
-def with_standby(cluster: Cluster) -> Iterator[Cluster]:
-    """A primary of its own and a standby that replays two seconds late."""
+def pair(cluster: Cluster) -> Iterator[tuple[Cluster, Cluster]]:
+    """A primary of its own, and a standby that replays two seconds late."""
     base = Path(tempfile.mkdtemp(prefix="crossfade-standby-"))
     base.chmod(0o711)
     clock = SystemClock()
@@ -140,11 +140,16 @@ def with_standby(cluster: Cluster) -> Iterator[Cluster]:
     try:
         primary.start(clock)
         standby.start(clock)
-        yield primary
+        yield primary, standby
     finally:
         standby.stop()
         primary.stop()
         shutil.rmtree(base)
+
+
+@pytest.fixture
+def with_standby(pair: tuple[Cluster, Cluster]) -> Cluster:
+    return pair[0]
 
 
 def test_it_rests_while_a_real_standby_is_behind_and_an_ordinary_role_is_told_that_it_cannot_see_it(
@@ -179,3 +184,43 @@ def test_it_rests_while_a_real_standby_is_behind_and_an_ordinary_role_is_told_th
     assert blind.said[0] == (
         "how far standbys are behind cannot be seen by this role, so it is not rested for: GRANT pg_monitor"
     )
+
+
+def test_replay_that_is_paused_is_rested_for_by_bytes_and_gone_on_from_when_it_is_resumed(
+    pair: tuple[Cluster, Cluster],
+) -> None:
+    primary, standby = pair
+    url = primary.admin_url()
+    with psycopg.connect(url, autocommit=True) as connection:
+        install(connection)
+        connection.execute("SELECT pg_create_physical_replication_slot('nobody', true)")
+        make_items(url, 120_000)
+        password = "primary-password"
+        at_standby = f"postgresql://postgres:{password}@127.0.0.1:{standby.port}/postgres"
+        with psycopg.connect(at_standby, autocommit=True) as behind:
+            behind.execute("ALTER SYSTEM SET recovery_min_apply_delay = 0")
+            behind.execute("SELECT pg_reload_conf()")
+            end = connection.execute("SELECT pg_current_wal_lsn()::text").fetchone()
+            until = time.monotonic() + 30
+            while behind.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", end).fetchone() != (True,):
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            behind.execute("SELECT pg_wal_replay_pause()")
+            fill = Fill(url, Staging(batch_ms=5, replay_lag_max_ms=3_600_000, replay_lag_max_mb=2))
+            unfilled: list[int] = []
+
+            def go_on() -> bool:
+                if fill.rests and not unfilled:
+                    found = connection.execute("SELECT count(*) FROM public.items WHERE code IS NULL").fetchone()
+                    assert found is not None
+                    unfilled.append(int(found[0]))
+                    behind.execute("SELECT pg_wal_replay_resume()")
+                return True
+
+            measured = fill.run(go_on)
+    assert measured["rows"] == 120_000
+    assert unfilled[0] > 0, "it rested while rows were left"
+    assert fill.rests[0].startswith("rests: standby late is ")
+    assert fill.rests[0].endswith(" MB behind, the limit is 2")
+    assert "goes on" in fill.said
+    assert "replication slot nobody is read by nobody and keeps WAL, so it is not rested for" in fill.said

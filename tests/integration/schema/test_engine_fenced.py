@@ -140,11 +140,13 @@ def test_stopped_in_a_long_statement_which_is_cancelled(walk, home, what) -> Non
 def test_progress_of_a_build_is_said(walk, home) -> None:
     walk.act("expand")
     with home.holding("INSERT INTO public.orders VALUES (0, 'r0', 0)") as holder, ThreadPoolExecutor(1) as pool:
+        pid = holder.info.backend_pid
         acting = pool.submit(walk.act, "backfill")
         comes_true(lambda: any("waits for 1 older transactions" in text for text in walk.said), "it says so")
         holder.rollback()
         acting.result(60)
-    assert any("settle:orders_code: waiting for writers before build" in text for text in walk.said)
+    told = next(text for text in walk.said if "settle:orders_code: waiting for writers before build" in text)
+    assert f"(pid {pid}, the report, role postgres" in told
 
 
 # -- what is refused ----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crossfade.model.settings.staging import Staging
 from crossfade.schema.tally import Tally
-from crossfade.schema.throttle import Budget, Facts, LogNotes, Standby, reasons
+from crossfade.schema.throttle import Budget, Facts, Held, LogNotes, Standby, end_of_file, reasons
 
 LIMITS = Staging(replay_lag_max_ms=1000, lock_waiters_max=3, latency_max_ms=250)
 
@@ -89,3 +89,31 @@ def test_what_is_told_while_it_fills() -> None:
         "public.orders: every row is filled; in 2 s 1000 rows, 640 bytes of WAL a row, 60% stayed on their page"
     )
     assert Tally(began_s=0.0).end("public.orders", 2.0) == "public.orders: no row is unfilled"
+
+
+def test_bytes_of_a_standby_of_a_slot_and_of_the_archive_have_limits_of_their_own() -> None:
+    facts = Facts(
+        0,
+        log_end=900_000_000,
+        standbys=[Standby("reporting", replayed=600_000_000, replay_lag_ms=10)],
+        slots=[Held("cdc", from_byte=100_000_000)],
+        archived_to=500_000_000,
+    )
+    limits = Staging(replay_lag_max_mb=299, slot_lag_max_mb=799, archive_lag_max_mb=399)
+    assert why(facts, limits=limits) == [
+        "standby reporting is 300 MB behind, the limit is 299",
+        "slot cdc holds back 800 MB of WAL, the limit is 799",
+        "400 MB of WAL wait to be archived, the limit is 399",
+    ]
+    assert why(facts, limits=Staging(replay_lag_max_mb=300, slot_lag_max_mb=800, archive_lag_max_mb=400)) == []
+    assert why(facts, limits=Staging(replay_lag_max_mb=0, slot_lag_max_mb=0, archive_lag_max_mb=0)) == []
+
+
+def test_where_a_file_of_the_log_ends() -> None:
+    mb = 2**20
+    assert end_of_file("000000010000000000000001", 16 * mb) == 2 * 16 * mb
+    assert end_of_file("0000000200000003000000FF", 16 * mb) == 4 * 2**32
+    assert end_of_file("000000010000000100000003", 1024 * mb) == 2 * 2**32
+    assert end_of_file("00000002.history", 16 * mb) is None
+    assert end_of_file("", 16 * mb) is None
+    assert end_of_file("00000001000000000000000x", 16 * mb) is None

@@ -10,7 +10,9 @@ import pytest
 from crossfade.walk.asks import Asks
 
 FORWARD = ["expand", "backfill", "start new", "smoke", "set share", "set share", "retire old", "detach"]
-LATER = {"steady": (), "expanded": ("backfilled", "standby", "smoked"), "shifted(100)": ()}
+# A position may be over before it is looked at: what was rehearsed before is not rehearsed again.
+SOON = ("backfilled", "standby", "smoked", "shifted(50)")
+LATER = {"steady": ("expanded", *SOON), "expanded": SOON, "shifted(100)": ()}
 BACK = ["attach", "start old", "fader to old", "stop new"]
 
 
@@ -24,6 +26,8 @@ def assert_whole(shaped, release: str) -> None:
 @pytest.mark.timeout(600)
 def test_three_kills_change_nothing_for_customers(shaped, rng) -> None:
     service = shaped.service
+    service.tail = ""  # rehearsed
+    service.configure()
     with shaped.customers() as story:
         release = story.begin("v7")
         for position, within_s in (("steady", 8.0), ("expanded", 3.0), ("shifted(100)", 4.5)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -231,3 +232,20 @@ def test_a_check_imports_nothing_that_it_does_not_need() -> None:
     loaded = set(done.stdout.splitlines()[-1].split())
     assert "postgast" in loaded
     assert loaded & {"psycopg", "rich", "numpy", "psutil", "urllib3", "supervisor"} == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "checked"),
+    [
+        ("migrations/0001_a.sql", True),
+        ("db/migration/V1__a.sql", True),
+        ("migrations/2024_x/up.sql", True),
+        ("migrations/2024_x/down.sql", False),
+        ("migrations/1_a.down.sql", False),
+        ("queries/report.sql", False),
+    ],
+)
+def test_the_hook_checks_migrations_and_no_ways_back(path: str, checked: bool) -> None:
+    hook = (Path(__file__).parents[3] / ".pre-commit-hooks.yaml").read_text()
+    patterns = dict(re.findall(r"^  (files|exclude): (.*)$", hook, re.M))
+    assert bool(re.search(patterns["files"], path) and not re.search(patterns["exclude"], path)) is checked

@@ -60,6 +60,7 @@ MORE = [
         "add-foreign-key-scan",
         "ALTER TABLE orders ADD FOREIGN KEY (k) REFERENCES customers;",
         "ALTER TABLE orders ADD COLUMN k bigint;",
+        claim=Claim(scan=True),
     ),
     Example("add-unique-build", "ALTER TABLE orders ADD UNIQUE (customer_id, number);"),
     Example("create-index-blocks-writes", "CREATE UNIQUE INDEX orders_once ON orders (customer_id);"),

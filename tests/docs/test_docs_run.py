@@ -69,7 +69,8 @@ def script(page: str) -> tuple[str, list[tuple[str, list[str], int]]]:
 
 def masked(line: str) -> str:
     """A line without what differs between two runs."""
-    line = re.sub(r"\b[0-9a-f]{16}\b|\b\d{8}-\d{6}-[0-9a-f]{4}\b", "ID", line.rstrip())
+    ids = r"\b[0-9a-f]{16}\b|\b\d{8}-\d{6}-[0-9a-f]{4}\b|\b[0-9a-f]{8}(-[0-9a-f]{8}){2}\b"
+    line = re.sub(ids, "ID", line.rstrip())
     return re.sub(r"\d[\d,.]*", "N", line)[:COMPARED]
 
 

@@ -369,16 +369,20 @@ def test_a_limit_out_of_its_bounds_is_refused_with_them(bare: Bare) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_killed_at_any_moment_the_same_command_goes_on(bare: Bare, rng: random.Random) -> None:
-    """Several rounds there and back; in each act the command is killed until it outruns the killer."""
+    """A round undisturbed, to know how long each act takes; then each act is killed until it outruns that."""
     bare.ask("INSERT INTO orders SELECT n, 'r' || n FROM generate_series(301, 60000) AS n")
-    base, killed = bare.fingerprint(), 0
+    base, killed, takes_s = bare.fingerprint(), 0, []
+    for act in ROUND_TRIP:
+        began_s = time.monotonic()
+        _, err = bare.start(*act).communicate(timeout=120)
+        takes_s.append(time.monotonic() - began_s)
+    assert bare.fingerprint() == base, err
     for _ in range(3):
-        for act in ROUND_TRIP:
-            longest_s = 2.0
+        for act, longest_s in zip(ROUND_TRIP, takes_s, strict=True):
             while True:
                 started = bare.start(*act)
                 try:
-                    _, err = started.communicate(timeout=rng.uniform(0.3, longest_s))
+                    _, err = started.communicate(timeout=rng.uniform(0.1, 1.0) * longest_s)
                 except subprocess.TimeoutExpired:
                     started.kill()
                     started.communicate(timeout=20)
